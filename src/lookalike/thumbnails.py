@@ -193,7 +193,7 @@ def scaled_pixels(path: str, side: int, limits: Limits) -> tuple[Pixels, bytes]:
 
     spec = PixelSpec(fit="inside", max_side=side)
     content = read(path)
-    decoded = decode(content.data, specs=[spec], limits=limits, name=path, whole=True)
+    decoded = decode(content, specs=[spec], limits=limits, name=path, whole=True)
     return fit(decoded.pixels, spec), content.digest
 
 

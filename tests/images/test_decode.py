@@ -431,10 +431,10 @@ def test_running_out_of_memory_is_an_outcome(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_no_other_decoder_sees_the_bytes() -> None:
-    """A Photoshop file does not reach Pillow, even under the name of a JPEG."""
-    error = refused(b"8BPS" + bytes(200), name="photo.jpg")
+    """A GIMP file does not reach Pillow, even under the name of a JPEG."""
+    error = refused(b"gimp xcf" + bytes(200), name="photo.jpg")
     assert error.outcome is Outcome.UNSUPPORTED
-    assert error.reason.startswith("Photoshop files are not supported")
+    assert error.reason.startswith("GIMP files are not supported")
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "BMP"])

@@ -455,3 +455,14 @@ def test_a_root_may_be_a_url(empty: Store) -> None:
         assert found is not None
         assert (found.root, found.path) == (first.id, "a.jpg")
         assert image_by_path(snapshot, Path("s3://bucket/other/a.jpg")) is None
+
+
+def test_pages_are_the_images_named_after_a_file(store: Store) -> None:
+    names = ["a.pdf", "a.pdf#2", "a.pdf#10", "a.pdf#t=1.5", "a.pdf#x", "a.pdf#2/b.jpg", "a.pdf$"]
+    with store.writer() as writer:
+        writer.put([entry(name) for name in names])
+        found = [image.path for image in writer.pages(1, "a.pdf")]
+        assert sorted(found) == ["a.pdf#10", "a.pdf#2", "a.pdf#t=1.5"]
+    with store.snapshot() as snapshot:
+        assert [image.path for image in snapshot.pages(1, "a.pdf")] == found
+        assert snapshot.pages(1, "a") == snapshot.pages(2, "a.pdf") == []

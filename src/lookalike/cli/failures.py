@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from lookalike.cli import open_library, output, parameters
+from lookalike.cli import format, open_library, output, parameters
 from lookalike.errors import FAILED, Outcome, UsageError
+from lookalike.images.formats import became_readable, missing_extra
 
 if TYPE_CHECKING:
     from lookalike.library import Library
@@ -52,10 +54,24 @@ def command(
         wanted = [Outcome(name) for name in outcomes] or (list(Outcome) if paths else None)
         listing = _Listing(opened, paths, wanted)
         _write(listing.records(), format_, null=null)
+        if not paths and format_ == "table":
+            put_missing_extras(opened)
     if listing.unknown:
         ctx.exit(1)
     if not listing.count and not paths:
         output.note("No file has failed." if not outcomes else "No file has that outcome.")
+
+
+def put_missing_extras(library: Library) -> None:
+    """Write how many files of each kind could be read with an extra that is not installed."""
+    counts = Counter(
+        missing
+        for image in library.files((Outcome.SKIPPED, Outcome.UNSUPPORTED))
+        if (missing := missing_extra(image.reason)) and not became_readable(image.reason, "")
+    )
+    for (name, extra), count in sorted(counts.items()):
+        files = format.counted(count, f"{name} file")
+        output.note(f"{files}: pip install 'lookalike[{extra}]'")
 
 
 class _Listing:

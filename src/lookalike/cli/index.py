@@ -49,6 +49,18 @@ if TYPE_CHECKING:
     help="Ignore sidecar files that describe images (photo.jpg.txt, photo.json).",
 )
 @click.option(
+    "--pages",
+    is_flag=True,
+    help="Pages of TIFF files and chosen frames of animations become images of their own (scan.tif#2), as "
+    "the pages of PDF files and frames of videos do.",
+)
+@click.option(
+    "--no-pairs",
+    is_flag=True,
+    help="A raw file beside a JPEG of the same name and moment, and the video of a live photo, are images of "
+    "their own.",
+)
+@click.option(
     "--include",
     multiple=True,
     metavar="GLOB",
@@ -135,6 +147,8 @@ def command(
     path_column: str,
     replace_metadata: bool,
     no_sidecars: bool,
+    pages: bool,
+    no_pairs: bool,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     no_exclude: tuple[str, ...],
@@ -197,6 +211,8 @@ def command(
         replace_metadata=replace_metadata,
         prune=prune,
         sidecars=not no_sidecars,
+        pages=pages,
+        pairs=not no_pairs,
         ann=not no_ann,
     )
     names = parameters.parse_names(extractors)

@@ -44,6 +44,9 @@ def put_index_report(
             f"{format.number(report.known_failures)} failed earlier, unchanged since: "
             "--retry-failed tries them again."
         )
+    if report.companions:
+        files = format.counted(report.companions, "raw file or video", "raw files and videos")
+        output.put(f"{files} beside an image of the same name: shown with it.")
     if report.drawings:
         drawn = format.counted(report.drawings, "file")
         output.put(f"{drawn} drawn by Lookalike {'is' if report.drawings == 1 else 'are'} skipped.")
@@ -126,6 +129,6 @@ def _nothing_found(report: IndexReport, sources: tuple[Path, ...], *, filtered: 
         files = format.counted(report.not_images, "file")
         return f"there are no images in {where}, only {files} of other kinds"
     return (
-        f"there are no images in {where} (JPEG, PNG, GIF, BMP, WebP, TIFF, AVIF or HEIC; "
-        "hidden files are skipped)"
+        f"there are no images in {where} (JPEG, PNG, GIF, BMP, WebP, TIFF, AVIF, HEIC or "
+        "what docs/formats.md lists; hidden files are skipped)"
     )

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lookalike.images.sniff import IMAGE_SUFFIXES, RAW_SUFFIXES
+from lookalike.images.formats import RAW_SUFFIXES
+from lookalike.images.sniff import IMAGE_SUFFIXES
 from lookalike.stores.interface import Image
 
 # The video of a live or motion photo.

@@ -32,7 +32,7 @@ class MeasureWorker:
             content = read(file.path)
             if file.hash is not None and content.digest != file.hash:
                 return None
-            decoded = decode(content.data, specs=[], limits=self.limits, name=file.path)
+            decoded = decode(content, specs=[], limits=self.limits, name=file.path)
         except ImageError:
             return None
         return measure(decoded.pixels, lossless=decoded.facts.format in LOSSLESS)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from lookalike.images.pages import file_of, is_page
 from lookalike.images.reading import inode_of, mtime_ns_of
 from lookalike.stores.interface import Image, Snapshot
 
@@ -60,7 +61,7 @@ class FileIdentities:
     def _find(self, image: Image) -> PresentFile | None:
         path = self.path(image)
         try:
-            state = path.stat()
+            state = Path(file_of(path)).stat()
         except (OSError, ValueError):
             return None
         if not stat.S_ISREG(state.st_mode):
@@ -70,6 +71,8 @@ class FileIdentities:
         if self._replaced(image, path, state):
             return None
         linked = self._is_link(path, self._roots[image.root])
+        if is_page(path):  # no file of its own: nothing can be removed
+            return PresentFile(image, path, os.fspath(path), linked, 0)
         return PresentFile(image, path, self._identity(path, state), linked, state.st_nlink)
 
     def _replaced(self, image: Image, path: Path, state: os.stat_result) -> bool:

@@ -13,6 +13,8 @@ from lookalike.duplicates.file_identity import (
 )
 from lookalike.duplicates.keeper import Candidate, Keeper, Rules
 from lookalike.duplicates.report import KINDS, Group, Kind, Link, Member
+from lookalike.images.formats import DOCUMENTS
+from lookalike.images.pages import is_page
 from lookalike.stores.interface import Image, Snapshot
 
 SAME_BYTES = Link("exact", 1.0, "the same bytes")
@@ -109,13 +111,20 @@ class GroupBuilder:
             grouped = {id for ids in every for id in ids}
             every += [[id] for id in self._same if id not in grouped and self.is_present(id)]
         self.load(id for ids in every for id in ids)
-        groups = [self._group(ids, link) for ids in every]
+        groups = [self._group(ids, link) for ids in every if not self._are_copied_pages(ids)]
         archive = self._rules.archive
         return tuple(
             sorted(
                 (group for group in groups if group and _is_wanted(group, archive)),
                 key=lambda group: (-group.reclaimable_bytes, _path_key(group.best.image)),
             )
+        )
+
+    def _are_copied_pages(self, ids: Sequence[int]) -> bool:
+        """Return whether images are pages of files that are copies of each other, which are a group."""
+        same = [self._images[other] for id in ids for other in self._same.get(id, [id])]
+        return len({image.hash for image in same}) == 1 and all(
+            is_page(self._files.path(image)) for image in same
         )
 
     def _group(self, ids: Sequence[int], link: Callable[[int, int], Link]) -> Group | None:
@@ -142,10 +151,14 @@ class GroupBuilder:
 
     def _objection(self, best: Candidate, other: Candidate, link: Link) -> str:
         """Return why a file is not spare; "" if it is."""
+        if is_page(other.file.path):
+            return "stays: a page of a file"
+        if link.kind != "exact" and DOCUMENTS & {best.image.format, other.image.format}:
+            return "stays: compared by its first page only"
         spare_kinds: tuple[Kind, ...] = ("exact", "copy", "edit" if self._rules.edits else "copy")
         if link.kind not in spare_kinds:
             return "stays: an edit" if link.kind == "edit" else "stays: another image"
-        if not best.file.hard_links:
+        if not best.file.hard_links and not is_page(best.file.path):
             return "stays: the file to keep is missing"
         if other.is_among(self._rules.archive):
             return "stays: in the archive"

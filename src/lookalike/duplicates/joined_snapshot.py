@@ -62,6 +62,12 @@ class JoinedSnapshot:
             return self._first.images_below(root, folder)
         return [_shifted(image) for image in self._second.images_below(root - OFFSET, folder)]
 
+    def pages(self, root: int, path: str) -> list[Image]:
+        """See `Snapshot`."""
+        if root < OFFSET:
+            return self._first.pages(root, path)
+        return [_shifted(image) for image in self._second.pages(root - OFFSET, path)]
+
     def lookup(self, root: int, path: str) -> Image | None:
         """See `Snapshot`."""
         if root < OFFSET:

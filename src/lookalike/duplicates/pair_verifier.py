@@ -17,8 +17,9 @@ from lookalike.duplicates.grouping import Pair
 from lookalike.duplicates.pixel_compare import PIXELS, GreyImage
 from lookalike.errors import ImageError, Outcome
 from lookalike.images.decode import decode, decode_frame
+from lookalike.images.formats import DOCUMENTS
 from lookalike.images.pixel_spec import Pixels, PixelSpec
-from lookalike.images.reading import read
+from lookalike.images.reading import Content, read
 from lookalike.images.resize import MAX_ASPECT_RATIO, fit
 from lookalike.stores.interface import Snapshot
 from lookalike.workers.limits import Failure, Limits
@@ -112,7 +113,9 @@ class CompareWorker:
         def fine(frame: int) -> Pixels:
             return self._fine(file, frame, cropped=long)
 
-        return ComparedFile(GreyImage(fit(pixels, PIXELS)), max(1, facts.frames), fine)
+        # The pages of a document are images of their own, and compared as such.
+        frames = 1 if facts.format in DOCUMENTS else max(1, facts.frames)
+        return ComparedFile(GreyImage(fit(pixels, PIXELS)), frames, fine)
 
     def _fine(self, file: ImageFile, frame: int, *, cropped: bool) -> Pixels:
         kept = self.large.pop((file, frame), None)
@@ -135,12 +138,12 @@ class CompareWorker:
             self.large_bytes -= self.large.popitem(last=False)[1].size
 
 
-def _content(file: ImageFile) -> bytes:
-    """Return the bytes of a file. Raises ImageError, also if they have changed since it was indexed."""
+def _content(file: ImageFile) -> Content:
+    """Return the content of a file. Raises ImageError, also if they have changed since it was indexed."""
     content = read(file.path)
     if file.hash is not None and content.digest != file.hash:
         raise ImageError(Outcome.MISSING, "has changed since it was indexed; run `lookalike index`")
-    return content.data
+    return content
 
 
 def _limited(pixels: Pixels) -> Pixels:

@@ -11,6 +11,7 @@ from lookalike.duplicates.companions import FolderListings
 from lookalike.duplicates.move_record import MoveRecord, digest
 from lookalike.duplicates.move_spare import new_record, send_to_trash
 from lookalike.errors import UsageError
+from lookalike.images.pages import is_page
 from lookalike.stores.interface import Image, Store
 
 
@@ -71,6 +72,8 @@ def _checked_file(image: Image, root: Path | None) -> Path:
     if root is None:
         raise UsageError("it has no file")
     file = root / image.path
+    if is_page(file):
+        raise UsageError("it is a page of a file: name the file itself to move it to the trash")
     inside = os.path.join(os.path.realpath(root), image.path)  # noqa: PTH118
     if file.is_symlink() or os.path.realpath(file) != os.path.normpath(inside):
         raise UsageError("it is reached through a symbolic link")

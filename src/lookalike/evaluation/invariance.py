@@ -58,7 +58,7 @@ class EditWorker:
     def __call__(self, path: str) -> EditedImage:
         try:
             limits = self.extraction.limits
-            decoded = decode(read(path).data, specs=[EDIT_PIXELS], limits=limits, name=path)
+            decoded = decode(read(path), specs=[EDIT_PIXELS], limits=limits, name=path)
         except ImageError as error:
             return EditedImage([ExtractionResult(None, error.outcome, error.reason)])
         whole = fit(decoded.pixels, EDIT_PIXELS)

@@ -58,7 +58,7 @@ class ViewWorker:
                 display = seen = image
             else:
                 name = image if isinstance(image, str) else ""
-                data = read(image).data if isinstance(image, str) else image
+                data = read(image) if isinstance(image, str) else image
                 # Decoded twice: the extractor must see what it sees when indexing, and the size at which an
                 # image is decoded changes its pixels a little.
                 display, seen = (

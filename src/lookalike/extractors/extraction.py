@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Self, TypeAlias
 
 import numpy as np
@@ -14,12 +15,14 @@ from numpy.typing import NDArray
 
 from lookalike.errors import ImageError, LookalikeError, Outcome
 from lookalike.extractors.interface import Extractor, Vectors, space_key
+from lookalike.images.formats import LIVE_OF, RAW_OF
 from lookalike.images.metadata.facts import Facts
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.workers.limits import Failure, Limits
 
 if TYPE_CHECKING:
-    from lookalike.images.decode import Decoded
+    from lookalike.images.pixel_spec import Decoded
+    from lookalike.images.reading import Content
 
 # Part of the wanted side that a thumbnail has at least, unless the image is smaller.
 MIN_THUMBNAIL = 0.6
@@ -40,6 +43,7 @@ class Task:
     region        (left, top, width, height) of the upright image to use; fractions of its width and height
                   if all four are at most 1, else pixels
     orientation   EXIF orientation applied first; 1 leaves the image as it is
+    still         path of an image of the same name, to which a raw file or a video may belong
     """
 
     path: str | None = None
@@ -49,6 +53,7 @@ class Task:
     failure: tuple[Outcome, str] | None = None
     region: Region | None = None
     orientation: int = 1
+    still: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,7 @@ class ExtractionResult:
     vectors  by space key, (dim,) float32; empty unless the outcome is `indexed`
     pixels   by space key, prepared for the extractors that run in the main process
     thumbnail  JPEG; b"" unless the work makes thumbnails
+    pages      further pages of the file that are images of their own (`images.pages`)
     """
 
     hash: bytes | None
@@ -71,6 +77,7 @@ class ExtractionResult:
     vectors: Mapping[str, Vector] = field(default_factory=dict)
     pixels: Mapping[str, Pixels] = field(default_factory=dict)
     thumbnail: bytes = b""
+    pages: tuple[str, ...] = ()
 
     @classmethod
     def failed(cls, failure: Failure) -> Self:
@@ -123,10 +130,10 @@ class Extraction:
         if task.failure is not None:
             return ExtractionResult(None, *task.failure)
         try:
-            data = task.data
+            data: bytes | Content | None = task.data
             if task.path is not None:
-                content = read(task.path) if data is None else content_of(task.path, data)
-                data, digest = content.data, content.digest
+                content = read(task.path) if task.data is None else content_of(task.path, task.data)
+                data, digest = content, content.digest
                 if digest in task.same_content:
                     return ExtractionResult(digest, Outcome.INDEXED, known=True)
                 if self.skip_drawings and is_drawing(content.data):
@@ -140,6 +147,8 @@ class Extraction:
                     data, specs=specs, limits=self.limits, name=task.path or "", whole=whole
                 )
                 pixels, facts = decoded.pixels, decoded.facts
+                if task.still and (reason := self._belongs(decoded, task.still)):
+                    return ExtractionResult(digest, Outcome.SKIPPED, reason, facts)
             else:
                 pixels = _check_pixels(task.pixels)
             if task.region is not None:
@@ -156,11 +165,30 @@ class Extraction:
                 return ExtractionResult(digest, Outcome.SKIPPED, DRAWING)
             return ExtractionResult(digest, error.outcome, error.reason, facts)
         note = (facts and facts.note) or ""
+        pages = decoded.pages if data is not None else ()
         return ExtractionResult(
-            digest, Outcome.INDEXED, note, facts, False, vectors, prepared, thumbnail
+            digest, Outcome.INDEXED, note, facts, False, vectors, prepared, thumbnail, pages
         )
 
-    def _thumbnail(self, data: bytes, decoded: Decoded, name: str) -> bytes:
+    def _belongs(self, decoded: Decoded, still: str) -> str:
+        """Return the reason why a raw file, or a video, is no image of its own beside one of the same name: a
+        raw file of the same moment, the video of a live photo. "" if it is one, or the still is broken."""
+        from lookalike.images.decode import decode
+        from lookalike.images.metadata.moment import is_same_moment
+        from lookalike.images.reading import read
+
+        try:
+            tiny = PixelSpec(fit="inside", max_side=64)
+            other = decode(read(still), specs=[tiny], limits=self.limits, name=still).facts
+        except ImageError:
+            return ""
+        name = PurePath(still).name
+        if decoded.facts.format == "raw":
+            same = is_same_moment(decoded.facts.taken, other.taken)
+            return f"{RAW_OF}{name}" if same else ""
+        return f"{LIVE_OF}{name}" if decoded.is_short else ""
+
+    def _thumbnail(self, data: bytes | Content, decoded: Decoded, name: str) -> bytes:
         """Return the thumbnail of a decoded image, decoded again where too little of it is left.
 
         The scale at which the extractors' pixels are decoded must not depend on whether there are thumbnails:

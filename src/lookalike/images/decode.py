@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib
 import io
 import math
-import struct
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -18,73 +18,85 @@ import numpy as np
 
 from lookalike.errors import ImageError, Outcome
 from lookalike.images.decode_errors import to_image_error, truncated
+from lookalike.images.formats import FORMATS, VIDEO_FORMATS
 from lookalike.images.jpeg import JpegHeader, decode_plain, is_plain, read_header
 from lookalike.images.jpeg_end import with_end
+from lookalike.images.jxl import jxl_size
 from lookalike.images.metadata.facts import NO_METADATA, Facts, MetadataBlocks
-from lookalike.images.pixel_spec import Pixels, PixelSpec
+from lookalike.images.pages import chosen_frames, further_pages
+from lookalike.images.pixel_spec import Decoded, Pixels, PixelSpec
+from lookalike.images.reading import Content
 from lookalike.images.resize import crop_box, decode_scale, limit_aspect
-from lookalike.images.sniff import HEAD_BYTES, refusal, sniff
+from lookalike.images.sniff import HEAD_BYTES, kind_of, refusal
 from lookalike.images.tiff import at_page, decode_numeric, read_info
 from lookalike.workers.limits import Limits
 
 if TYPE_CHECKING:
     from PIL import Image
 
-# Pillow's name and plugin for each format. Only these plugins see untrusted bytes.
-_PLUGINS = {
-    "jpeg": ("JPEG", "PIL.JpegImagePlugin"),
-    "png": ("PNG", "PIL.PngImagePlugin"),
-    "gif": ("GIF", "PIL.GifImagePlugin"),
-    "bmp": ("BMP", "PIL.BmpImagePlugin"),
-    "webp": ("WEBP", "PIL.WebPImagePlugin"),
-    "tiff": ("TIFF", "PIL.TiffImagePlugin"),
-    "avif": ("AVIF", "PIL.AvifImagePlugin"),
-}
-
 TEXT_BYTES = 16 << 20
 """The largest text or colour profile of a PNG. Pillow's 1 MiB is less than printers' profiles have."""
+
+_ANIMATED = frozenset({"png", "gif", "webp", "avif"})
 
 _pillow_lock = threading.Lock()
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """A decoded image: `pixels` (h, w, 3) uint8 sRGB, upright; `facts` of the whole file."""
-
-    pixels: Pixels
-    facts: Facts
-
-
 def decode(
-    data: bytes,
+    content: bytes | Content,
     *,
     specs: Sequence[PixelSpec],
     limits: Limits | None = None,
     name: str = "",
     whole: bool = False,
+    page: str = "",
 ) -> Decoded:
     """Decode an image at the smallest scale that serves all `specs` (empty: the full size).
 
     EXIF orientation and the color profile are applied, transparency is composited on white (on black if
     the content would vanish on white), an animation gives its first frame, and images beyond 3:1 are
     cropped to the centre unless `whole` is true or a spec wants the whole. `name` is the file's name, used
-    only in error messages. The pixels are scaled by whole factors only; `resize.fit` does the rest.
+    in error messages and to tell raw files from TIFF. `page` is one of a file with several ("3", "t=12.5"),
+    by default that of the content. The pixels are scaled by whole factors only; `resize.fit` does the rest.
     Raises ImageError, nothing else.
     """
     limits = limits or Limits()
+    file = ""
+    if isinstance(content, bytes):
+        data = content
+    else:
+        data, page, file = content.data, page or content.page, content.file
     head = data[:HEAD_BYTES]
     if refused := refusal(name, head, len(data)):
         raise refused
-    kind = sniff(head) or ""
+    kind = kind_of(name, head) or ""
+    check_size = partial(_check_size, limits=limits)
+    scale = partial(_scale, orientation=1, specs=specs)
     try:
         if kind == "jpeg":
             decoded = _decode_jpeg(data, specs, limits)
         elif kind == "heic":
             decoded = _decode_heic(data, specs, limits)
         elif kind == "tiff":
-            decoded = _decode_tiff(data, specs, limits)
+            decoded = _decode_tiff(data, specs, limits, page)
+        elif kind == "raw":
+            decoded = _decode_raw(data, specs, limits)
+        elif kind == "pdf":
+            from lookalike.images.pdf import decode_pdf
+
+            decoded = decode_pdf(data, page, scale)
+        elif kind == "svg":
+            from lookalike.images.svg import decode_svg
+
+            decoded = decode_svg(data, scale, check_size)
+        elif kind in VIDEO_FORMATS:
+            from lookalike.images.video import decode_video
+
+            decoded = decode_video(file or io.BytesIO(data), kind, page, scale, check_size, limits)
         else:
-            decoded = _decode_pillow(data, kind, specs, limits)
+            decoded = _decode_pillow(data, kind, specs, limits, page=page)
+        if page and page != "1" and FORMATS[kind].pages is False:
+            raise ImageError(Outcome.MISSING, f"the file has no page {page}")
     except ImageError:
         raise
     except Exception as error:
@@ -141,44 +153,73 @@ def _decode_pillow(
     specs: Sequence[PixelSpec],
     limits: Limits,
     header: JpegHeader | None = None,
+    page: str = "",
 ) -> Decoded:
     from lookalike.images.metadata.read_metadata import metadata_blocks
 
-    name, plugin = _PLUGINS[kind]
-    module = importlib.import_module(plugin)
+    name = FORMATS[kind].pillow
+    module = importlib.import_module(FORMATS[kind].module)
     if kind == "avif":
         setattr(module, "DEFAULT_MAX_THREADS", 1)  # noqa: B010 - every core already has its worker
+    if kind == "jxl":
+        _check_size(*jxl_size(data), limits)  # opening it decodes all of it
+        from pillow_jxl import JpegXLImagePlugin
+
+        JpegXLImagePlugin.DECODE_THREADS = 0
     if kind == "png":
         setattr(module, "MAX_TEXT_CHUNK", TEXT_BYTES)  # noqa: B010
     with _quiet_pillow() as pillow, pillow.open(io.BytesIO(data), formats=[name]) as image:
         width, height = image.size
         _check_size(width, height, limits)
-        frames = 1 if kind in ("jpeg", "tiff") else max(1, getattr(image, "n_frames", 1))
+        frames = max(1, getattr(image, "n_frames", 1)) if kind in _ANIMATED else 1
+        if page:
+            _seek(image, int(page), frames)
         orientation = header.orientation if header else 1
         if header:
             scale = _scale(width, height, orientation, specs)
             image.draft(None, (math.ceil(width * scale), math.ceil(height * scale)))
+        if kind == "jp2":
+            scale = _scale(width, height, 1, specs)
+            setattr(image, "reduce", next(n for n in (3, 2, 1, 0) if 0.5**n >= scale))  # noqa: B010
         image.load()
         if kind not in ("jpeg", "tiff"):  # Pillow turns TIFF upright while loading it
-            orientation = _tagged_orientation(image)
-        if not header:
+            # The decoder of JPEG XL applies the orientation, unless a JPEG is in it.
+            upright_already = kind == "jxl" and not getattr(image, "jpeg", False)
+            orientation = 1 if upright_already else _tagged_orientation(image)
+        if not header and kind != "jp2":
             width, height = image.size
+            _check_size(width, height, limits)  # that of an icon is only known now
         scale = _scale(width, height, orientation, specs)
         profile = header.profile if header else None
         pixels = _pixels(image, width, height, scale, profile, data)
         blocks = header.blocks if header else metadata_blocks(image)
-        facts = _facts(width, height, orientation, kind, blocks, frames)
-    return Decoded(_finish(pixels, orientation), facts)
+        facts = _facts(width, height, orientation, kind, blocks, 1 if page else frames)
+    further = chosen_frames(frames) if frames > 1 and not page else ()
+    return Decoded(_finish(pixels, orientation), facts, further)
 
 
-def _decode_tiff(data: bytes, specs: Sequence[PixelSpec], limits: Limits) -> Decoded:
+def _seek(image: Image.Image, page: int, frames: int) -> None:
+    if not 1 <= page <= frames:
+        raise ImageError(Outcome.MISSING, f"the file has no frame {page} (any more)")
+    image.seek(page - 1)
+
+
+def _decode_tiff(data: bytes, specs: Sequence[PixelSpec], limits: Limits, page: str) -> Decoded:
     """Decode TIFF: up to 8 bits by Pillow, the rest, and what Pillow refuses, by OpenCV."""
+    if page:
+        try:
+            data = at_page(data, int(page) - 1) if int(page) > 1 else data
+        except IndexError:
+            raise ImageError(Outcome.MISSING, f"the TIFF has no page {page} (any more)") from None
     info = read_info(data)
+    if page:
+        info = replace(info, pages=1)
+    further = further_pages(info.pages)
     _check_size(info.width, info.height, limits)
     try:
         if not info.is_numeric:
             decoded = _decode_pillow(data, "tiff", specs, limits)
-            return replace(decoded, facts=replace(decoded.facts, frames=info.pages))
+            return Decoded(decoded.pixels, replace(decoded.facts, frames=info.pages), further)
     except OSError as error:  # also what Pillow cannot identify
         if info.ends_early or not info.is_rgb:
             raise
@@ -196,7 +237,38 @@ def _decode_tiff(data: bytes, specs: Sequence[PixelSpec], limits: Limits) -> Dec
     pixels = _pixels(image, width, height, scale, info.profile, data)
     blocks = MetadataBlocks(data, info.xmp, info.iptc)
     facts = _facts(width, height, info.orientation, "tiff", blocks, info.pages)
-    return Decoded(_finish(pixels, info.orientation), facts)
+    return Decoded(_finish(pixels, info.orientation), facts, further)
+
+
+def _decode_raw(data: bytes, specs: Sequence[PixelSpec], limits: Limits) -> Decoded:
+    """Decode a raw camera file: its preview, or a development of half the size."""
+    from lookalike.images.raw import read_raw
+
+    raw = read_raw(
+        data, partial(_scale, orientation=1, specs=specs), partial(_check_size, limits=limits)
+    )
+    facts = _facts(raw.width, raw.height, raw.orientation, "raw", raw.blocks)
+    facts = replace(
+        facts, **{name: value for name, value in raw.stated.items() if not getattr(facts, name)}
+    )
+    if raw.pixels is None:
+        preview = _decode_jpeg(raw.preview, specs, limits)
+        header = read_header(raw.preview)
+        # Most previews state their orientation, or LibRaw does; some lie as the sensor, some are upright.
+        stated = header is not None and header.orientation != 1
+        turned = (preview.facts.height > preview.facts.width) != (raw.height > raw.width)
+        upright_already = stated or (raw.orientation >= 5 and turned)
+        orientation = 1 if upright_already else raw.orientation
+        return Decoded(_finish(preview.pixels, orientation), facts)
+    height, width = raw.pixels.shape[:2]
+    scale = _scale(raw.width, raw.height, 1, specs)
+    factor = int(min(width / (raw.width * scale), height / (raw.height * scale)) + 1e-9)
+    pixels = raw.pixels
+    if factor > 1:
+        from PIL import Image as pillow
+
+        pixels = np.asarray(pillow.fromarray(pixels).reduce(factor))
+    return Decoded(_finish(pixels, raw.orientation), facts)
 
 
 def _decode_heic(data: bytes, specs: Sequence[PixelSpec], limits: Limits) -> Decoded:
@@ -331,33 +403,16 @@ def _facts(
 
 
 def decode_frame(
-    data: bytes, number: int, *, spec: PixelSpec, limits: Limits | None = None, name: str = ""
+    content: bytes | Content,
+    number: int,
+    *,
+    spec: PixelSpec,
+    limits: Limits | None = None,
+    name: str = "",
 ) -> Pixels:
-    """Decode one frame or page, the whole of it, at the smallest scale that serves `spec`.
+    """Decode one frame or page, counted from 0, the whole of it, at the smallest scale that serves `spec`.
 
     Unlike `decode`, an image beyond 3:1 is not cropped. HEIC has its first image only. Raises ImageError.
     """
-    limits = limits or Limits()
-    kind = sniff(data[:HEAD_BYTES]) or ""
-    try:
-        data = at_page(data, number) if kind == "tiff" and number else data
-    except (struct.error, IndexError) as error:
-        raise to_image_error(error, kind, data) from None
-    if kind == "tiff" or not number or kind not in _PLUGINS:
-        return decode(data, specs=[spec], limits=limits, name=name, whole=True).pixels
-    format_, plugin = _PLUGINS[kind]
-    try:
-        importlib.import_module(plugin)
-        with _quiet_pillow() as pillow, pillow.open(io.BytesIO(data), formats=[format_]) as image:
-            image.seek(number)
-            width, height = image.size
-            _check_size(width, height, limits)
-            scale = decode_scale(width, height, [spec])
-            image.load()
-            orientation = _tagged_orientation(image)
-            pixels = _pixels(image, width, height, scale, None, data)
-    except ImageError:
-        raise
-    except Exception as error:
-        raise to_image_error(error, kind, data) from None
-    return np.ascontiguousarray(upright(pixels, orientation))
+    page = str(number + 1) if number else ""
+    return decode(content, specs=[spec], limits=limits, name=name, whole=True, page=page).pixels

@@ -52,7 +52,7 @@ def to_image_error(error: Exception, kind: str, data: bytes) -> ImageError:
 def ends_early(kind: str, data: bytes) -> bool:
     """Return whether the file ends before its own structure says. For use after decoding has failed."""
     try:
-        return _CHECKS[kind](data)
+        return kind in _CHECKS and _CHECKS[kind](data)
     except (struct.error, IndexError):
         return True  # it ends within a header
 

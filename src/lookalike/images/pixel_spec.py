@@ -8,6 +8,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.images.metadata.facts import Facts
+
 Pixels: TypeAlias = NDArray[np.uint8]
 """An upright image, (height, width, 3) RGB or (height, width) grey, uint8, C-contiguous."""
 
@@ -45,3 +47,17 @@ class PixelSpec:
     min_side: int = 0
     resample: Resample = "area"
     whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A decoded image: `pixels` (h, w, 3) uint8 sRGB, upright; `facts` of the whole file.
+
+    pages     the further pages of the file that are images of their own (`images.pages`)
+    is_short  a video that may be that of a live photo
+    """
+
+    pixels: Pixels
+    facts: Facts
+    pages: tuple[str, ...] = ()
+    is_short: bool = False

@@ -6,12 +6,15 @@ import errno
 import hashlib
 import os
 import stat
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from lookalike.errors import ImageError, Outcome
-from lookalike.images.sniff import HEAD_BYTES, refusal
-from lookalike.object_storage import is_url
+from lookalike.images.formats import VIDEO_FORMATS
+from lookalike.images.pages import page_digest, split_page
+from lookalike.images.sniff import HEAD_BYTES, refusal, sniff
+from lookalike.object_storage import is_url, is_web
 
 MAX_FILE_BYTES = 1 << 30
 """Largest file. An image of 512 megapixels is smaller in every supported format unless uncompressed."""
@@ -35,6 +38,16 @@ _OPEN_FLAGS = (
 )
 
 
+SAMPLED_BYTES = 64 << 20
+"""Size from which a video is identified by its size and pieces of it, since reading it all takes minutes."""
+
+PIECES, PIECE_BYTES = 64, 1 << 18
+"""Number and size of the pieces, spread evenly from the first byte to the last."""
+
+_recent: dict[str, tuple[object, Content]] = {}
+"""The file whose page was read last, with its state: its other pages are read next."""
+
+
 class InodeState(NamedTuple):
     """When a file's inode was changed last, and its number, both within 64 bits.
 
@@ -48,26 +61,68 @@ class InodeState(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The bytes of a file, their SHA-256 (32 bytes), and the file's size and time when it was read."""
+    """The bytes of a file, their SHA-256 (32 bytes), and the file's size and time when it was read.
+
+    page  the page or frame that is meant (`pages`), "" for the file itself; `digest` is then that of the page
+    file  path of a video: `data` is only its beginning; "" where `data` is everything
+    """
 
     data: bytes
     digest: bytes
     size: int
     mtime_ns: int
+    page: str = ""
+    file: str = ""
 
 
 def read(path: str | os.PathLike[str], *, max_bytes: int = MAX_FILE_BYTES) -> Content:
     """Read an image file completely and hash it.
 
     A file that is obviously not a supported image (see `sniff.refusal`) is refused after its first
-    bytes, so a video among the photos costs nothing. Raises ImageError with the outcome `missing`,
+    bytes. Of a large video, only its beginning is read here. Raises ImageError with the outcome `missing`,
     `unreadable` (no permission, a FIFO, a device, a disk error), `unsupported`, `too_small` or
-    `too_large`. The path may be a URL (`object_storage`).
+    `too_large`. The path may be a URL (`object_storage`), and name a page of a file (`pages`).
     """
+    name = os.fspath(path)
+    found = split_page(name)
+    try:
+        if found is None or not is_web(path):
+            return _read(name, max_bytes)
+    except ImageError as error:
+        if error.outcome is not Outcome.MISSING or found is None:
+            raise
+    assert found is not None
+    file, page = found
+    state = _state(file)
+    kept = _recent.get(file)
+    if kept is None or kept[0] != state:
+        kept = state, _read(file, max_bytes)
+        _recent.clear()
+        _recent[file] = kept
+    whole = kept[1]
+    return replace(whole, digest=page_digest(whole.digest, page), page=page)
+
+
+def _state(path: str) -> object:
+    """Return what changes with the content at a path; for a URL, every minute."""
+    if is_url(path):
+        return time.monotonic() // 60
+    try:
+        found = os.stat(path)  # noqa: PTH116
+    except (OSError, ValueError):
+        return None
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+
+
+def _read(path: str, max_bytes: int) -> Content:
     if is_url(path):
         from lookalike.images.remote import fetch
 
-        return content_of(os.fspath(path), fetch(os.fspath(path)))
+        return content_of(path, fetch(path))
+    return _read_file(path, max_bytes)
+
+
+def _read_file(path: str, max_bytes: int) -> Content:
     try:
         handle = os.open(path, _OPEN_FLAGS)
     except OSError as error:
@@ -78,7 +133,10 @@ def read(path: str | os.PathLike[str], *, max_bytes: int = MAX_FILE_BYTES) -> Co
         state = os.fstat(handle)
         if not stat.S_ISREG(state.st_mode):
             raise ImageError(Outcome.UNREADABLE, NOT_A_FILE)
-        data = _read_all(handle, os.fspath(path), state.st_size, max_bytes)
+        data = _read_all(handle, path, state.st_size, max_bytes)
+        if _is_large_video(data, state.st_size):
+            digest = _video_digest(handle, state.st_size)
+            return Content(data, digest, state.st_size, mtime_ns_of(state), file=path)
     except OSError as error:
         raise ImageError(
             Outcome.UNREADABLE, f"{_NOT_READ}{_cause(error)}; check the disk"
@@ -135,6 +193,8 @@ def _read_all(handle: int, name: str, size: int, max_bytes: int) -> bytes:
         head = data = os.read(handle, HEAD_BYTES)
     if refused := refusal(name, head[:HEAD_BYTES], size):
         raise refused
+    if _is_large_video(head, size):
+        return head
     if size > max_bytes:
         raise ImageError(
             Outcome.TOO_LARGE,
@@ -149,6 +209,24 @@ def _read_all(handle: int, name: str, size: int, max_bytes: int) -> bytes:
         parts.append(part)
         wanted -= len(part)
     return b"".join(parts)
+
+
+def _is_large_video(data: bytes, size: int) -> bool:
+    """Return whether a video is decoded from the disk, because only its beginning was read."""
+    return len(data) < size and sniff(data[:HEAD_BYTES]) in VIDEO_FORMATS
+
+
+def _video_digest(handle: int, size: int) -> bytes:
+    """Return the SHA-256 of an open video or, if it is large, of its size and pieces of it."""
+    with os.fdopen(os.dup(handle), "rb") as file:
+        file.seek(0)
+        if size <= SAMPLED_BYTES:
+            return hashlib.file_digest(file, "sha256").digest()
+        found = hashlib.sha256(f"{size} bytes, sampled".encode())
+        for piece in range(PIECES):
+            file.seek((size - PIECE_BYTES) * piece // (PIECES - 1))
+            found.update(file.read(PIECE_BYTES))
+        return found.digest()
 
 
 def _cannot_open(error: OSError) -> ImageError:

@@ -1,8 +1,8 @@
 """Recognise a file's format by its first bytes, and refuse files that cannot be decoded.
 
-Eight formats are decoded. Others are recognised, so that the message can say what to do, but never
-opened: every decoder that runs on untrusted bytes adds to what can be attacked. The file's name only
-affects the wording of a refusal.
+The formats in `formats.FORMATS` are decoded. Others are recognised, so that the message can say what to do,
+but never opened: every decoder that runs on untrusted bytes adds to what can be attacked. The file's name
+only affects the wording of a refusal, and tells raw camera files from TIFF.
 """
 
 from __future__ import annotations
@@ -11,56 +11,44 @@ import struct
 from pathlib import PurePath
 
 from lookalike.errors import ImageError, Outcome
-
-READABLE = frozenset({"jpeg", "png", "gif", "bmp", "webp", "tiff", "avif", "heic"})
-"""The formats that are decoded."""
+from lookalike.images.formats import (
+    BY_SUFFIX,
+    DOCUMENTS,
+    FORMATS,
+    RAW_SUFFIXES,
+    how_to_read,
+    is_readable,
+)
 
 HEAD_BYTES = 4096
 """Bytes that `sniff` reads of a file: enough to include the first directory of raw camera files."""
+
+_COMMON = frozenset({"jpeg", "png", "gif", "bmp", "webp", "avif", "heic"})
 
 NOT_AN_IMAGE = "not an image"
 """How the reason begins for files that are not images by name or content."""
 
 # fmt: off
-_READABLE_SUFFIXES = frozenset({
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".gif", ".bmp", ".dib", ".webp",
-    ".tif", ".tiff", ".avif", ".avifs", ".heic", ".heif", ".hif",
-})
-# fmt: on
-# fmt: off
-RAW_SUFFIXES = frozenset({
-    ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".dng", ".orf", ".rw2",
-    ".raf", ".pef", ".srw", ".x3f", ".mrw", ".kdc", ".dcr", ".erf", ".mef", ".mos", ".3fr",
-    ".iiq", ".rwl",
-})
-# fmt: on
-# fmt: off
 _OTHER_SUFFIXES = frozenset({
-    ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".jxl", ".jxr", ".wdp", ".hdp", ".psd",
-    ".psb", ".ico", ".cur", ".icns", ".dds", ".pcx", ".dcx", ".tga", ".ppm", ".pgm", ".pbm",
-    ".pnm", ".pam", ".pfm", ".sgi", ".rgb", ".rgba", ".bw", ".ras", ".xbm", ".xpm", ".svg",
-    ".svgz", ".eps", ".wmf", ".emf", ".qoi", ".exr", ".hdr", ".fits", ".xcf", ".djvu", ".fli",
+    ".jxr", ".wdp", ".hdp", ".psb", ".cur", ".icns", ".dds", ".pcx", ".dcx", ".tga", ".ppm", ".pgm", ".pbm",
+    ".pnm", ".pam", ".pfm", ".sgi", ".rgb", ".rgba", ".bw", ".ras", ".xbm", ".xpm",
+    ".eps", ".wmf", ".emf", ".qoi", ".exr", ".hdr", ".fits", ".xcf", ".djvu", ".fli",
     ".flc", ".blp",
 })
 # fmt: on
 
-IMAGE_SUFFIXES = _READABLE_SUFFIXES | RAW_SUFFIXES | _OTHER_SUFFIXES
+IMAGE_SUFFIXES = _OTHER_SUFFIXES | BY_SUFFIX.keys()
 """Suffixes of image files. A file with one of them counts as failed if it cannot be used."""
 
 _FORMAT_NAMES = {
-    "jp2": "JPEG 2000",
-    "jxl": "JPEG XL",
+    "cur": "Windows cursor",
     "jxr": "JPEG XR",
-    "psd": "Photoshop",
-    "ico": "Windows icon or cursor",
     "icns": "macOS icon",
-    "raw": "raw camera",
     "dds": "DirectDraw surface (DDS)",
     "pcx": "PCX",
     "pnm": "portable anymap (PBM, PGM, PPM)",
     "sgi": "SGI",
     "ras": "Sun raster",
-    "svg": "SVG drawing",
     "eps": "PostScript",
     "wmf": "Windows metafile",
     "qoi": "QOI",
@@ -89,7 +77,13 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"II\xbc", "jxr"),
     (b"8BPS", "psd"),
     (b"\x00\x00\x01\x00", "ico"),
-    (b"\x00\x00\x02\x00", "ico"),
+    (b"\x00\x00\x02\x00", "cur"),
+    (b"%PDF-", "pdf"),
+    (b"\x1aE\xdf\xa3", "matroska"),
+    (b"\x00\x00\x01\xba", "mpeg"),
+    (b"\x00\x00\x01\xb3", "mpeg"),
+    (b"0&\xb2u\x8ef\xcf\x11", "asf"),
+    (b"FLV\x01", "flv"),
     (b"icns", "icns"),
     (b"IIRO", "raw"),
     (b"IIRS", "raw"),
@@ -121,32 +115,35 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
 _BMP_HEADER_SIZES = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
+_AUDIO_BRANDS = frozenset({b"M4A ", b"M4B ", b"M4P ", b"F4A ", b"F4B "})
 
 
 def sniff(head: bytes) -> str | None:
     """Return the format of an image by its first bytes, or None if they are not a known one.
 
-    `head` is the beginning of the file; HEAD_BYTES are enough. The result is one of READABLE or a
+    `head` is the beginning of the file; HEAD_BYTES are enough. The result is one of FORMATS or a
     format that is only recognised (see `refusal`). Formats without fixed first bytes (TGA) give None.
     """
     for magic, name in _MAGIC:
         if head.startswith(magic):
             return name
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "webp"
+    if head[:4] == b"RIFF" and head[8:12] in (b"WEBP", b"AVI "):
+        return "webp" if head[8:12] == b"WEBP" else "avi"
     if head[:4] in (b"II*\x00", b"MM\x00*"):
         return "raw" if _is_raw(head) else "tiff"
     if head[:4] in (b"II+\x00", b"MM\x00+"):
         return "tiff"
     if head[4:8] == b"ftyp":
         return _iso_media(head)
+    if head[4:8] in (b"moov", b"mdat", b"wide"):  # QuickTime without a statement of its brand
+        return "mp4"
     if head[:2] == b"BM" and len(head) >= 18:
         return "bmp" if struct.unpack_from("<I", head, 14)[0] in _BMP_HEADER_SIZES else None
     return _without_magic(head)
 
 
 def _iso_media(head: bytes) -> str | None:
-    """Recognise HEIC and AVIF, which share their container with videos, by their brands."""
+    """Recognise HEIC, AVIF, and videos, which share their container, by their brands."""
     size = min(struct.unpack_from(">I", head)[0], len(head))
     brands = [head[8:12], *(head[at : at + 4] for at in range(16, size - 3, 4))]
     if brands[0] == b"crx ":
@@ -159,7 +156,9 @@ def _iso_media(head: bytes) -> str | None:
         return "avif" if generic and not _AVIF_BRANDS.isdisjoint(brands) else "heic"
     if not _AVIF_BRANDS.isdisjoint(brands):
         return "avif"
-    return "heic" if b"heic" in brands else None
+    if b"heic" in brands:
+        return "heic"
+    return None if brands[0] in _AUDIO_BRANDS else "mp4"
 
 
 def _is_raw(head: bytes) -> bool:
@@ -197,10 +196,21 @@ def _without_magic(head: bytes) -> str | None:
         return "fli"
     if head[128:132] == b"DICM":
         return "dicom"
+    if b"GGG" in (head[0:377:188], head[4:389:192]):
+        return "mpegts"
     text = head[:1024].lstrip(b"\xef\xbb\xbf \t\r\n")
-    if text.startswith(b"<svg") or (text.startswith(b"<?xml") and b"<svg" in text):
+    other = text.startswith((b"<?xml", b"<!--", b"<!DOCTYPE svg")) and b"<html" not in head
+    if text.startswith(b"<svg") or (other and b"<svg" in head):
         return "svg"
-    return None
+    return "pdf" if b"%PDF-" in head[:1024] else None
+
+
+def kind_of(name: str, head: bytes) -> str | None:
+    """Return the format of a file by its first bytes and, for raw files that look like TIFF, its name."""
+    found, suffix = sniff(head), PurePath(name).suffix.lower() if name else ""
+    if found == "tiff" and suffix in RAW_SUFFIXES:
+        return "raw"
+    return "svg" if suffix == ".svgz" and head.startswith(b"\x1f\x8b") else found
 
 
 def refusal(name: str, head: bytes, size: int) -> ImageError | None:
@@ -210,24 +220,29 @@ def refusal(name: str, head: bytes, size: int) -> ImageError | None:
     by name nor by content begins with NOT_AN_IMAGE; such files are skipped, which is no failure.
     """
     found = sniff(head)
-    if found in READABLE and found != "tiff":
+    if found in _COMMON:
         return None  # nearly every file: skips 7 µs for the name
     suffix = PurePath(name).suffix.lower()
-    raw = found == "raw" or (found == "tiff" and suffix in RAW_SUFFIXES)
+    found = kind_of(name, head)
     if found is None and suffix not in IMAGE_SUFFIXES:
         return ImageError(
             Outcome.SKIPPED, f"{NOT_AN_IMAGE}: neither its name nor its content says so"
         )
     if not size:
         return ImageError(Outcome.TOO_SMALL, "is empty (0 bytes); copy or download it again")
-    if found in READABLE and not raw:
+    if is_readable(found):
         return None
-    if found is not None:
-        kind = _FORMAT_NAMES["raw" if raw else found]
+    kind = found or BY_SUFFIX.get(suffix)
+    if kind in FORMATS and not is_readable(kind):
         return ImageError(
-            Outcome.UNSUPPORTED, f"{kind} files are not supported; export it as JPEG, PNG or TIFF"
+            Outcome.SKIPPED if kind in DOCUMENTS else Outcome.UNSUPPORTED, how_to_read(kind)
         )
-    if suffix not in _READABLE_SUFFIXES:  # some formats, such as Targa, have no signature
+    if found is not None:
+        return ImageError(
+            Outcome.UNSUPPORTED,
+            f"{_FORMAT_NAMES[found]} files are not supported; export it as JPEG, PNG or TIFF",
+        )
+    if suffix not in BY_SUFFIX:  # some formats, such as Targa, have no signature
         return ImageError(
             Outcome.UNSUPPORTED, f"{suffix} files are not supported; export it as JPEG, PNG or TIFF"
         )

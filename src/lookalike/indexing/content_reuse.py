@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from lookalike.errors import Outcome
+from lookalike.images.formats import still_of
 from lookalike.indexing.index_writer import IndexWriter
 from lookalike.object_storage import is_url
 from lookalike.stores.interface import Entry, Image
@@ -74,12 +75,16 @@ class ContentReuse:
                 self._images.clear()
             same_content = self._writer.same_content(size, hash=hash, spaces=tuple(self._spaces))
             self._images[content] = [
-                image for image in same_content if self._failed or image.outcome is Outcome.INDEXED
+                image
+                for image in same_content
+                if image.outcome is Outcome.INDEXED
+                # What belongs to an image does so in its folder only.
+                or (self._failed and not still_of(image.reason))
             ]
         return self._images[content]
 
-    def reuse(self, entry: Entry) -> tuple[Entry, Change]:
-        """Return the entry referring to a stored image of the same content, and what has changed.
+    def reuse(self, entry: Entry) -> tuple[Entry, Change, Image]:
+        """Return the entry referring to a stored image of the same content, what has changed, and the image.
 
         "unchanged" is the same file with another date, "moved" takes the place of an image whose file is
         gone, and everything else is "copied".
@@ -96,7 +101,7 @@ class ContentReuse:
         entry = replace(
             entry, outcome=image.outcome, reason=image.reason, same_as=image.id, moved=moved
         )
-        return entry, change
+        return entry, change, image
 
     def batch_stored(self, sizes: set[int]) -> None:
         """Drop what is cached after a batch with files of these sizes was stored."""

@@ -43,6 +43,11 @@ def index_folders(
     with store.writer() as writer:
         with store.snapshot() as snapshot:
             spaces, roots = snapshot.spaces(), snapshot.roots()
+            several = (
+                frozenset(snapshot.select("frames > 1").tolist())
+                if "frames" in snapshot.fields()
+                else frozenset()
+            )
         fitted = [ensure_fitted(extractor, spaces, paths, options) for extractor in extractors]
         for extractor in fitted:
             writer.add_space(space_to_add(extractor, spaces, normalise=options.normalise))
@@ -62,6 +67,7 @@ def index_folders(
             may_forget=may_forget,
             thumbnail_side=STORED_SIDE,
             keep_thumbnail=keep_thumbnail if remote else None,
+            several=several,
         )
         report = indexer.run(resolved)
         promote(store, writer, fitted)

@@ -21,6 +21,14 @@ class IndexWriter(Protocol):
         """See `Writer`."""
         ...
 
+    def pages(self, root: int, path: str) -> list[Image]:
+        """See `Writer`."""
+        ...
+
+    def remove(self, ids: Iterable[int]) -> int:
+        """See `Writer`."""
+        ...
+
     def same_content(
         self, size: int, *, hash: bytes | None = None, spaces: Collection[str] = ()
     ) -> list[Image]:

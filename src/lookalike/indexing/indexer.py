@@ -10,9 +10,9 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -20,14 +20,17 @@ from pathlib import Path
 from lookalike.errors import ImageError, Outcome, UsageError
 from lookalike.extractors.extraction import Extraction, ExtractionResult, Task
 from lookalike.extractors.interface import Extractor, space_key
+from lookalike.images.formats import still_of
 from lookalike.images.metadata.facts import OCR_FIELDS, Facts
 from lookalike.images.reading import is_access_failure
 from lookalike.images.walk import DANGLING, FoundFile, count_files, find_files
 from lookalike.indexing.change_detection import ChangeDetection
+from lookalike.indexing.companions import StillFinder
 from lookalike.indexing.content_reuse import ContentReuse
 from lookalike.indexing.extractor_thread import ExtractorQueue
 from lookalike.indexing.fetch_ahead import fetch_ahead
 from lookalike.indexing.index_writer import IndexWriter
+from lookalike.indexing.page_queue import PageQueue, PendingFile
 from lookalike.indexing.report import (
     EMPTY_SOURCE,
     Counters,
@@ -63,16 +66,6 @@ MAX_WAITING = 64  # images that may wait for such an extractor, not counting tho
 REPORT_SECONDS = 0.1  # interval of the progress callback
 
 
-@dataclass(frozen=True, slots=True)
-class PendingFile:
-    """A file on its way through the workers."""
-
-    root: int
-    path: str
-    found: FoundFile
-    known: FileState | None
-
-
 def extraction_pool(
     extractors: Sequence[Extractor], options: IndexOptions, thumbnail_side: int = 0
 ) -> Pool[Task, ExtractionResult]:
@@ -103,6 +96,7 @@ class Indexer:
                 called with content (SHA-256) and JPEG of every indexed image, its longer side
                 `thumbnail_side` pixels
     pool        workers to use, which stay; by default the run starts its own
+    several     ids of the stored images whose files have several pages
     """
 
     def __init__(
@@ -121,6 +115,7 @@ class Indexer:
         thumbnail_side: int = 0,
         keep_thumbnail: Callable[[bytes, bytes], None] | None = None,
         pool: Pool[Task, ExtractionResult] | None = None,
+        several: Collection[int] = (),
     ) -> None:
         self._writer = writer
         self._may_forget = may_forget
@@ -139,6 +134,8 @@ class Indexer:
         self._pending: deque[PendingFile] = deque()
         self._queue: ExtractorQueue[PendingFile] | None = None
         self._batch: list[Entry] = []
+        self._pages = PageQueue(writer, self._keys, options, several)
+        self._stills: StillFinder | None = None
         self._known_content = ContentReuse(
             writer, self._keys, self._folders, failed=not options.retry_failed
         )
@@ -183,11 +180,16 @@ class Indexer:
             window = None if in_main else WINDOW_PER_WORKER * pool.workers
             if any(is_url(source.root.path) for source in sources):
                 window = REMOTE_WINDOW
-            for loaded in pool.map(self._tasks(sources), window=window):
-                self._handle_result(self._pending.popleft(), loaded)
-            if self._queue:
-                for pending, loaded in self._queue.rest():
-                    self._write(pending, loaded)
+            tasks = self._tasks(sources)
+            while True:
+                for loaded in pool.map(tasks, window=window):
+                    self._handle_result(self._pending.popleft(), loaded)
+                if self._queue:
+                    for pending, loaded in self._queue.rest():
+                        self._write(pending, loaded)
+                if not self._pages:
+                    break
+                tasks = self._page_tasks()
 
     # ---- walk and skip ----
 
@@ -201,7 +203,16 @@ class Indexer:
             for pending in files:
                 self._pending.append(pending)
                 hashes = self._known_content.hashes(pending.found.size)
-                yield Task(path=pending.found.path, same_content=hashes)
+                if pending.still or (pending.known and self._options.pages):
+                    hashes = ()  # decoded though it is known: for its time, or for pages that are not stored
+                yield Task(path=pending.found.path, same_content=hashes, still=pending.still)
+                yield from self._page_tasks()
+
+    def _page_tasks(self) -> Iterator[Task]:
+        """Yield a task for every page of the files that were found to have several."""
+        for pending in self._pages.take():
+            self._pending.append(pending)
+            yield Task(path=pending.found.path)
 
     def _remote_tasks(self, files: Iterator[PendingFile]) -> Iterator[Task]:
         """Yield a task for every file, with its content, which is fetched while others are decoded."""
@@ -220,6 +231,7 @@ class Indexer:
     def _files_to_read(self, source: Source) -> Iterator[PendingFile]:
         """Yield the files of a source that need work."""
         self._changes.start_source(source)
+        self._stills = StillFinder(source, self._options.include) if self._options.pairs else None
         found = iter(self._files) if self._files is not None else self._walk(source)
         while chunk := list(islice(found, CHUNK)):
             self.counters.found[source.path] += len(chunk)
@@ -282,12 +294,15 @@ class Indexer:
             self._writer.set_inodes(inodes)
         pending, seen = [], []
         for (file, state), path in zip(states, paths, strict=True):
+            still = self._stills.find(file) if self._stills else None
             if (
                 state is None
                 or state.id in replaced
                 or not is_up_to_date(state, file, self._keys, self._options)
+                or not _stands_alone_as_before(state, still, root, known)
+                or not self._pages.are_stored(root.id, path, state)
             ):
-                pending.append(PendingFile(root.id, path, file, state))
+                pending.append(PendingFile(root.id, path, file, state, still))
                 continue
             seen.append(state.id)
             if state.outcome is Outcome.INDEXED:
@@ -295,6 +310,7 @@ class Indexer:
             else:
                 self.counters.count_known_failure(state.outcome, state.reason)
         self._writer.mark_seen(seen)
+        self._pages.count_stored(self.counters)
         return pending
 
     # ---- results ----
@@ -311,7 +327,11 @@ class Indexer:
 
     def _write(self, pending: PendingFile, loaded: ExtractionResult) -> None:
         """Add a result to the batch, and store the batch when it is full or two seconds old."""
-        self._add_to_batch(pending, self._read_again_if_stale(pending, loaded))
+        loaded = self._read_again_if_stale(pending, loaded)
+        if not self._pages.add(pending, loaded, self.counters):
+            self._add_to_batch(pending, loaded)
+            if (whole := self._pages.finished(pending)) is not None:
+                self._add_to_batch(*whole)
         overdue = time.monotonic() - self._flushed > FLUSH_SECONDS
         if len(self._batch) >= BATCH or overdue:
             self._flush()
@@ -323,7 +343,7 @@ class Indexer:
         """Read a file again if the image whose content it shares has since changed or gone."""
         if not loaded.known or self._known_content.images(pending.found.size, loaded.hash):
             return loaded
-        loaded = self._run_task(Task(path=pending.found.path))
+        loaded = self._run_task(Task(path=pending.found.path, still=pending.still))
         return self._queue.extract_now(loaded) if self._queue else loaded
 
     def _add_to_batch(self, pending: PendingFile, loaded: ExtractionResult) -> None:
@@ -362,7 +382,10 @@ class Indexer:
         if self._keep_thumbnail and loaded.thumbnail and loaded.hash:
             self._keep_thumbnail(loaded.hash, loaded.thumbnail)
         if loaded.known:
-            entry, change = self._known_content.reuse(entry)
+            entry, change, image = self._known_content.reuse(entry)
+            for page in self._pages.of_copy(entry, image):
+                self._batch.append(page)
+                self.counters.counts[change] += page.outcome is Outcome.INDEXED
             if entry.outcome is Outcome.INDEXED:
                 self.counters.counts[change] += 1
             else:
@@ -396,6 +419,8 @@ class Indexer:
     def _store_finished(self, queue: ExtractorQueue[PendingFile]) -> None:
         """Store what was finished when the run was interrupted."""
         for pending, loaded in queue.finished_before_error():
+            if loaded.pages:
+                continue  # read again by the next run, with its pages
             if loaded.known and not self._known_content.images(pending.found.size, loaded.hash):
                 break  # it would have to be read again, and the workers have ended
             self._add_to_batch(pending, loaded)
@@ -448,7 +473,7 @@ class Indexer:
                 )
                 for source in sources
             )
-            self._total = -(-files // self._share)
+            self._total = -(-files // self._share)  # pages are added as they are found
 
     def _report_progress(self, *, force: bool = False) -> None:
         now = time.monotonic()
@@ -458,6 +483,21 @@ class Indexer:
         counters = self.counters
         failed = counters.failed.total()
         elapsed = now - self._started
+        total = None if self._total is None else self._total + self._pages.found
         self._progress(
-            Progress(counters.done, self._total, counters.indexed, failed, counters.last, elapsed)
+            Progress(counters.done, total, counters.indexed, failed, counters.last, elapsed)
         )
+
+
+def _stands_alone_as_before(
+    state: FileState, still: str | None, root: Root, known: Mapping[str, FileState]
+) -> bool:
+    """Return whether a file that need not be read belongs to the image that it belonged to, or to none.
+
+    A still that is new beside a known raw file or video may be the image that it belongs to.
+    """
+    if (before := still_of(state.reason)) is not None:
+        return still is not None and os.path.basename(still) == before  # noqa: PTH119
+    if still is None or state.outcome is not Outcome.INDEXED:
+        return True
+    return relative_paths([still], root)[0] in known

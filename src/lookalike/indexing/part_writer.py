@@ -179,6 +179,14 @@ class PartWriter:
         ids = {path: self._ids[root, path] for path in paths if (root, path) in self._ids}
         return {path: self._known[id].state for path, id in ids.items()}
 
+    def pages(self, root: int, path: str) -> list[Image]:
+        """Return nothing: parts only add."""
+        return []
+
+    def remove(self, ids: Iterable[int]) -> int:
+        """Do nothing: parts only add."""
+        return 0
+
     def same_content(
         self, size: int, *, hash: bytes | None = None, spaces: Collection[str] = ()
     ) -> list[Image]:

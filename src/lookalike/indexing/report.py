@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from lookalike.errors import Outcome
-from lookalike.images.sniff import NOT_AN_IMAGE
+from lookalike.images.drawing_mark import DRAWING
+from lookalike.images.formats import still_of
 from lookalike.workers.limits import Limits
 
 if TYPE_CHECKING:
@@ -58,6 +59,9 @@ class IndexOptions:
     path_column       column of the table that holds the paths
     replace_metadata  the table replaces what earlier tables said about its images; otherwise it adds to it
     sidecars          read files next to the images (photo.jpg.txt, photo.json, …; see `sidecars`)
+    pages             pages of TIFF files and chosen frames of animations become images of their own, as those
+                      of PDF files and videos do
+    pairs             the raw file of an image, and the video of a live photo, belong to it
     ann               afterwards, build ANN indexes for spaces too large for fast exact search
     """
 
@@ -74,6 +78,8 @@ class IndexOptions:
     replace_metadata: bool = False
     sidecars: bool = True
     ann: bool = True
+    pages: bool = False
+    pairs: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +105,14 @@ ProgressCallback: TypeAlias = Callable[[Progress], None]
 
 @dataclass(frozen=True, slots=True)
 class IndexReport:
-    """Summary of a run. Every file found is counted exactly once.
+    """Summary of a run. Every file found is counted exactly once, and so is every further page of one.
 
     added_vectors      unchanged images that got vectors in a further space
     missing            images whose files are gone and that are kept, because they are more than a tenth of
                        the library (`IndexOptions.prune`)
     failed             images that this run could not index, by outcome
     not_images         files that are not images by name or content (outcome `skipped`)
+    companions         raw files and videos that belong to an image of the same name (outcome `skipped`)
     drawings           files that this program has drawn, such as grids (outcome `skipped`)
     known_failures     unchanged files that failed before and were not tried again
     unreadable         folders and links that could not be read, each with the reason
@@ -129,6 +136,7 @@ class IndexReport:
     missing: int = 0
     failed: Mapping[Outcome, int] = field(default_factory=dict)
     not_images: int = 0
+    companions: int = 0
     drawings: int = 0
     known_failures: int = 0
     unreadable: tuple[tuple[str, str], ...] = ()
@@ -197,7 +205,10 @@ class Counters:
             self.counts["known_failures"] += 1
 
     def _count_skipped(self, reason: str) -> None:
-        self.counts["not_images" if reason.startswith(NOT_AN_IMAGE) else "drawings"] += 1
+        if still_of(reason):
+            self.counts["companions"] += 1
+        else:
+            self.counts["drawings" if reason == DRAWING else "not_images"] += 1
 
     def report(
         self, removed: int, missing: int, unreadable: Sequence[tuple[str, str]]
@@ -215,6 +226,7 @@ class Counters:
             missing=missing,
             failed=dict(self.failed),
             not_images=counts["not_images"],
+            companions=counts["companions"],
             drawings=counts["drawings"],
             known_failures=counts["known_failures"],
             unreadable=tuple(unreadable),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lookalike.errors import Outcome, UsageError
 from lookalike.images.archives import is_archive
+from lookalike.images.formats import became_readable
 from lookalike.images.globs import Globs, anchored
 from lookalike.images.reading import is_access_failure
 from lookalike.images.walk import FoundFile
@@ -161,6 +162,11 @@ def is_up_to_date(
         return False
     if known.outcome is Outcome.INDEXED:
         return keys <= known.spaces
+    if known.outcome in (Outcome.UNSUPPORTED, Outcome.SKIPPED) and became_readable(
+        known.reason,
+        os.path.splitext(found.path)[1],  # noqa: PTH122
+    ):
+        return False
     return not options.retry_failed and not is_access_failure(known.outcome, known.reason)
 
 

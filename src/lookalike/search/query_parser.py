@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lookalike.errors import UsageError
+from lookalike.images.pages import split_page
 from lookalike.images.sniff import IMAGE_SUFFIXES
 from lookalike.query import Term
 
@@ -95,4 +96,5 @@ def _exists(word: str) -> bool:
 
 def _looks_like_a_path(word: str) -> bool:
     """Return whether a word ends as images do, or starts as paths do."""
-    return Path(word).suffix.lower() in IMAGE_SUFFIXES or word.startswith(("./", "../", "/", "~/"))
+    file = (split_page(word) or (word,))[0]
+    return Path(file).suffix.lower() in IMAGE_SUFFIXES or word.startswith(("./", "../", "/", "~/"))

@@ -207,6 +207,10 @@ class Snapshot(Protocol):
         """Return all images below a folder by path, or the one at that path; "" and "." mean the root."""
         ...
 
+    def pages(self, root: int, path: str) -> list[Image]:
+        """Return what is stored as pages of the file at a path: images called `path#3` or `path#t=12.5`."""
+        ...
+
     def same_content(
         self, size: int, *, hash: bytes | None = None, spaces: Collection[str] = ()
     ) -> list[Image]:
@@ -315,6 +319,10 @@ class Writer(Protocol):
 
     def file_states(self, root: int, paths: Sequence[str]) -> dict[str, FileState]:
         """Return what is stored about these paths; unknown paths are left out."""
+        ...
+
+    def pages(self, root: int, path: str) -> list[Image]:
+        """Return what `Snapshot.pages` returns."""
         ...
 
     def same_content(

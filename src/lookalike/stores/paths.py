@@ -19,6 +19,8 @@ from typing import TypeAlias
 import numpy as np
 
 from lookalike.errors import UsageError
+from lookalike.images.formats import still_of
+from lookalike.images.pages import file_of
 from lookalike.images.reading import inode_of, mtime_ns_of
 from lookalike.object_storage import is_url
 from lookalike.stores.interface import Ids, Image, Root, Snapshot
@@ -111,6 +113,8 @@ def images_below(snapshot: Snapshot, path: Path) -> list[Image]:
         if (relative := relative_path(path, root.path)) is not None
         for image in _images_below(snapshot, root.id, relative)
     ]
+    if len(images) == 1 and images[0].facts.get("frames", 1) > 1:
+        images += snapshot.pages(images[0].root, images[0].path)
     if images:
         return images
     if (image := named_by_id(snapshot, path)) is not None:
@@ -160,8 +164,14 @@ def _images_below(snapshot: Snapshot, root: int, folder: str) -> list[Image]:
 
 
 def _lookup(snapshot: Snapshot, root: int, path: str) -> Image | None:
+    """Return the image at a path; for a raw file or video that belongs to an image, that image."""
     found = (snapshot.lookup(root, spelling) for spelling in spellings(path))
-    return next((image for image in found if image is not None), None)
+    image = next((image for image in found if image is not None), None)
+    still = None if image is None else still_of(image.reason)
+    if image is None or still is None:
+        return image
+    beside = image.path[: image.path.rfind("/") + 1] + still
+    return snapshot.lookup(root, beside) or image
 
 
 def image_at(snapshot: Snapshot, path: Path) -> Image | None:
@@ -206,8 +216,8 @@ def image_by_path(snapshot: Snapshot, path: Path) -> Image | None:
 def unchanged_image(snapshot: Snapshot, path: Path) -> Image | None:
     """Return the image that this file is, if it has not been changed since it was indexed."""
     try:
-        resolved = existing_path(path).resolve(strict=True)
-        stat = resolved.stat()
+        resolved = existing_path(path).resolve()
+        stat = Path(file_of(resolved)).stat()
     except (OSError, RuntimeError):  # missing, or a link to itself
         return None
     image = image_at(snapshot, resolved)

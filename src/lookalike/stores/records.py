@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lookalike.errors import Outcome, UsageError
 from lookalike.extractors.interface import BOXES
 from lookalike.images.metadata.facts import Facts
+from lookalike.images.pages import split_page
 from lookalike.images.reading import InodeState
 from lookalike.stores.ann_index import Index
 from lookalike.vectors.pca import Projection
@@ -187,6 +188,11 @@ class Image:
     format: str | None
     metadata: Mapping[str, Any]
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def pages_of(images: Iterable[Image], path: str) -> list[Image]:
+    """Return those of some images that are pages of the file at a path (`images.pages`)."""
+    return [image for image in images if (split_page(image.path) or ("",))[0] == path]
 
 
 class HitFields(NamedTuple):

@@ -209,7 +209,7 @@ def _thumbnail(image: QueryImage, *, limits: Limits) -> SizedThumbnail | None:
         return SizedThumbnail(fit(image, spec), image.shape[1], image.shape[0])
     name = image.name if isinstance(image, Path) else ""
     try:
-        data = read(image).data if isinstance(image, Path) else image
+        data = read(image) if isinstance(image, Path) else image
         decoded = decode(data, specs=[spec], limits=limits, name=name, whole=True)
         facts = decoded.facts
         return SizedThumbnail(fit(decoded.pixels, spec), facts.width, facts.height)

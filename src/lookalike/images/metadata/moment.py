@@ -44,6 +44,16 @@ def _offset(text: str) -> str:
     return f"{match[1]}{int(match[2]):02}:{match[3]}"
 
 
+def is_same_moment(one: str | None, other: str | None) -> bool:
+    """Return whether two moments with a time of day are the same, to two seconds, whatever their zones."""
+    try:
+        times = [datetime.fromisoformat((text or "")[:LOCAL]) for text in (one, other)]
+    except ValueError:
+        return False
+    lengths = {len(one or "") >= LOCAL, len(other or "") >= LOCAL}
+    return lengths == {True} and abs((times[0] - times[1]).total_seconds()) <= 2
+
+
 def with_zone(moment: str | None, other: str | None) -> str | None:
     """Return a moment with the time zone that another statement of the same local time has."""
     if moment and other and len(moment) == LOCAL and other.startswith(moment):

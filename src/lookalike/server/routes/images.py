@@ -18,8 +18,10 @@ from starlette.responses import FileResponse, Response
 
 from lookalike import __version__
 from lookalike.errors import ImageError, Outcome
+from lookalike.images import pages
+from lookalike.images.formats import FORMATS, is_readable
 from lookalike.images.reading import read
-from lookalike.images.sniff import HEAD_BYTES, READABLE, sniff
+from lookalike.images.sniff import HEAD_BYTES, kind_of
 from lookalike.object_storage import is_url, shown
 from lookalike.query import Hits, Query, Term
 from lookalike.server.app_state import AppState, State
@@ -49,6 +51,7 @@ ImageIdParam = Annotated[int, PathParam(ge=1, le=2**63 - 1)]
 Offset = Annotated[int, QueryParam(ge=0, le=2**53)]
 PageSize = Annotated[int, QueryParam(ge=1, le=1000)]
 
+BINARY = "application/octet-stream"
 ALL_INDEXED = "outcome = 'indexed'"
 GOLDEN_RATIO = 0.6180339887498949
 
@@ -247,12 +250,13 @@ async def image_file(state: State, request: Request, id: ImageIdParam) -> Respon
 
     def find() -> tuple[Path, str, os.stat_result]:
         path = file_in_root(image, root)
-        return path, media_type_of(path), path.stat()
+        return path, media_type_of(path.name, first_bytes(path)), path.stat()
 
     path, media_type, stat = await state.executors.quick.run(find)
     name = quote(path.name.encode("utf-8", "replace").decode())
+    shown_as = "attachment" if media_type == BINARY else "inline"
     headers = {
-        "Content-Disposition": f"inline; filename*=UTF-8''{name}",
+        "Content-Disposition": f"{shown_as}; filename*=UTF-8''{name}",
         "Cache-Control": "private, no-cache",
         # The time of the last change of the inode, too: a copy may keep the old time and size.
         "ETag": f'"{stat.st_mtime_ns:x}-{stat.st_ctime_ns:x}-{stat.st_size:x}"',
@@ -279,11 +283,9 @@ async def remote_file(state: AppState, request: Request, image: Image, root: Pat
             found = read(root / image.path)
         except ImageError as error:
             raise HTTPError(404, f"image {image.id} cannot be fetched: {error.reason}") from None
-        kind = sniff(found.data[:HEAD_BYTES])
-        if kind not in READABLE:
-            raise HTTPError(415, f"{Path(image.path).name} is not an image (any more)")
+        media_type = media_type_of(Path(image.path).name, found.data[:HEAD_BYTES])
         headers["ETag"] = f'"{found.digest.hex()}"'
-        return found.data, f"image/{kind}"
+        return found.data, media_type
 
     data, media_type = await state.executors.decode.run(fetch)
     return Response(data, media_type=media_type, headers=headers)
@@ -385,7 +387,13 @@ def file_of(state: AppState, id: int) -> Path:
     state.check_roots()
     with state.library.snapshot() as snapshot:
         image, root = find_image(snapshot, id)
-    return file_in_root(image, root)
+    file = file_in_root(image, root)
+    page = pages.split_page(image.path)
+    return (
+        file
+        if is_url(root) or page is None or not pages.is_page(root / image.path)
+        else Path(f"{file}#{page[1]}")
+    )
 
 
 def file_in_root(image: Image, root: Path) -> Path:
@@ -395,7 +403,7 @@ def file_in_root(image: Image, root: Path) -> Path:
         return root / image.path
     try:
         home = root.resolve(strict=True)
-        path = (home / image.path).resolve(strict=True)
+        path = Path(pages.file_of(home / image.path)).resolve(strict=True)
     except (OSError, RuntimeError, ValueError):
         raise HTTPError(
             404, f"the file of image {image.id} is gone: index its folder again"
@@ -405,11 +413,16 @@ def file_in_root(image: Image, root: Path) -> Path:
     return path
 
 
-def media_type_of(path: Path) -> str:
+def media_type_of(name: str, head: bytes) -> str:
     """Return the media type of a file by its content. `HTTPError` 415 unless it is an image format that is
-    read: HTML, or SVG with scripts, is never sent, whatever its name."""
+    read: HTML is never sent, whatever its name, and SVG, which may have scripts, not as such."""
+    kind = kind_of(name, head)
+    if kind is None or not is_readable(kind):
+        raise HTTPError(415, f"{name} is not an image (any more)")
+    return FORMATS[kind].media_type or BINARY
+
+
+def first_bytes(path: Path) -> bytes:
+    """Return the bytes of a file by which its format is recognised."""
     with path.open("rb") as file:
-        kind = sniff(file.read(HEAD_BYTES))
-    if kind not in READABLE:
-        raise HTTPError(415, f"{path.name} is not an image (any more)")
-    return f"image/{kind}"
+        return file.read(HEAD_BYTES)

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
+from lookalike.images.formats import FORMATS, RAW_SUFFIXES
 from lookalike.indexing.report import IndexEstimate
 from lookalike.server.app_state import AppState, State
 from lookalike.server.bodies import is_form, read_form, read_json
@@ -104,10 +105,6 @@ RESERVED_ON_WINDOWS = re.compile(r"con|prn|aux|nul|com\d|lpt\d", re.IGNORECASE)
 
 # Stars of a glob: each matches any part of a name, so the combinations to try multiply.
 MAX_STARS = 4
-
-FILE_SUFFIXES = {"jpeg": ".jpg", "png": ".png", "gif": ".gif", "bmp": ".bmp", "webp": ".webp"} | {
-    "tiff": ".tif", "avif": ".avif", "heic": ".heic",
-}  # fmt: skip
 
 
 def check_glob(glob: str) -> str:
@@ -245,7 +242,9 @@ def store_image(state: AppState, name: str, data: bytes) -> Path:
             raise HTTPError(403, f"the folder {UPLOAD_FOLDER} is a link: it may lead anywhere")
         for number in range(1, 10_000):
             numbered = stem if number == 1 else f"{stem} {number}"
-            file = folder / (numbered + FILE_SUFFIXES[upload.format])
+            own = Path(name).suffix.lower()
+            suffix = own if own in RAW_SUFFIXES else FORMATS[upload.format].suffixes[0]
+            file = folder / (numbered + suffix)
             if write_new(file, data):
                 return file
     except OSError as error:

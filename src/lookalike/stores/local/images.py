@@ -24,6 +24,7 @@ from lookalike.stores.records import (
     HitFields,
     Image,
     MetadataSources,
+    pages_of,
 )
 
 _JOIN_METADATA = """LEFT JOIN sidecars ON sidecars.image = images.id
@@ -108,6 +109,15 @@ def images_below(connection: sqlite3.Connection, root: int, folder: str) -> list
             [root, *parameters],
         )
     ]
+
+
+def pages(connection: sqlite3.Connection, root: int, path: str) -> list[Image]:
+    """See `Snapshot.pages`. "$" is the character after "#"."""
+    rows = connection.execute(
+        f"SELECT {IMAGE_COLUMNS} WHERE root = ? AND path > ? AND path < ? ORDER BY path",
+        [root, encode_path(f"{path}#"), encode_path(f"{path}$")],
+    )
+    return pages_of(map(image_from, rows), path)
 
 
 def by_hash(connection: sqlite3.Connection, hash: bytes) -> list[Image]:

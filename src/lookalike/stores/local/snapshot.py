@@ -274,6 +274,11 @@ class LocalSnapshot:
         with translate_errors(self._folder):
             return images.images_below(self._connection, root, folder)
 
+    def pages(self, root: int, path: str) -> list[Image]:
+        """See `Snapshot`."""
+        with translate_errors(self._folder):
+            return images.pages(self._connection, root, path)
+
     def same_content(
         self, size: int, *, hash: bytes | None = None, spaces: Collection[str] = ()
     ) -> list[Image]:

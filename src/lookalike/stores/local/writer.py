@@ -260,6 +260,11 @@ class LocalWriter:
         with translate_errors(self._folder):
             return images.file_states(self._connection, root, paths)
 
+    def pages(self, root: int, path: str) -> list[Image]:
+        """See `Writer`."""
+        with translate_errors(self._folder):
+            return images.pages(self._connection, root, path)
+
     def same_content(
         self, size: int, *, hash: bytes | None = None, spaces: Collection[str] = ()
     ) -> list[Image]:

@@ -45,6 +45,7 @@ from lookalike.stores.records import (
     Neighbours,
     Root,
     Space,
+    pages_of,
 )
 from lookalike.stores.text_analysis import (
     PREFIX,
@@ -287,6 +288,9 @@ class MemorySnapshot:
         folder = folder.strip("/")
         start = "" if folder in ("", ".") else f"{folder}/"
         return [i for i in self.iter_files() if i.root == root and f"{i.path}/".startswith(start)]
+
+    def pages(self, root: int, path: str) -> list[Image]:
+        return pages_of((i for i in self.iter_files() if i.root == root), path)
 
     def same_content(
         self,

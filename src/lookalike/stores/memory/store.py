@@ -186,6 +186,9 @@ class MemoryWriter:
     def file_states(self, root: int, paths: Sequence[str]) -> dict[str, FileState]:
         return self._now.file_states(root, paths)
 
+    def pages(self, root: int, path: str) -> list[Image]:
+        return self._now.pages(root, path)
+
     def same_content(
         self, size: int, *, hash: bytes | None = None, spaces: Collection[str] = ()
     ) -> list[Image]:

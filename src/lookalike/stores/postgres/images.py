@@ -22,6 +22,7 @@ from lookalike.stores.records import (
     Ids,
     Image,
     MetadataSources,
+    pages_of,
 )
 
 IMAGE_COLUMNS = (
@@ -132,6 +133,20 @@ def images_below(connection: Connection, root: int, folder: str) -> list[Image]:
         [root, *parameters],
     )
     return [*([itself] if itself else []), *map(image_from, rows)]
+
+
+def pages(connection: Connection, root: int, path: str) -> list[Image]:
+    """See `Snapshot.pages`. "$" is the character after "#"."""
+    start, end = encode(f"{path}#"), encode(f"{path}$")
+    rows = connection.execute(
+        statement(
+            IMAGE_COLUMNS
+            + f"WHERE root = %s AND left(path, {PREFIX}) >= left(%s, {PREFIX}) "
+            + f"AND left(path, {PREFIX}) <= left(%s, {PREFIX}) AND path > %s AND path < %s ORDER BY path"
+        ),
+        [root, start, end, start, end],
+    )
+    return pages_of(map(image_from, rows), path)
 
 
 def by_hash(connection: Connection, hash: bytes) -> list[Image]:

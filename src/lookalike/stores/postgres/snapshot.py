@@ -331,6 +331,11 @@ class PostgresSnapshot:
         with translate_errors(self._url):
             return images.images_below(self._connection, root, folder)
 
+    def pages(self, root: int, path: str) -> list[Image]:
+        """See `Snapshot`."""
+        with translate_errors(self._url):
+            return images.pages(self._connection, root, path)
+
     def same_content(
         self, size: int, *, hash: bytes | None = None, spaces: Some[str] = ()
     ) -> list[Image]:

@@ -304,6 +304,11 @@ class PostgresWriter:
     def _keys(self) -> dict[int, str]:
         return {row.id: key for key, row in self._spaces().items()}
 
+    def pages(self, root: int, path: str) -> list[Image]:
+        """See `Writer`."""
+        with translate_errors(self._url):
+            return images.pages(self._connection, root, path)
+
     def same_content(
         self, size: int, *, hash: bytes | None = None, spaces: Some[str] = ()
     ) -> list[Image]:
