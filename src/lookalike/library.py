@@ -164,6 +164,10 @@ class Library:
         """Limits on decoding one query image."""
         return self._encoders.limits
 
+    def reachable(self) -> dict[str, bool]:
+        """Return whether each part of the library answers, by name (see `GET /health`)."""
+        return self._store.reachable()
+
     def snapshot(self) -> AbstractContextManager[Snapshot]:
         """Return one consistent state of the library for reading: images, filters, fields, vectors.
 

@@ -45,6 +45,7 @@ MISSING_METHODS = {
         "move_spare": "files are moved where they are",
         "import_parts": "parts are folders where the library is",
         "copy_to": "the other library is where this one is",
+        "reachable": "`GET /health`",
         "trash": "as `move_spare`",
         "undo_move": "as `move_spare`",
         "thumbnails": "`Client.images.thumbnail`",

@@ -278,11 +278,13 @@ def test_a_milvus_that_is_killed_loses_nothing_that_was_confirmed(
         assert own.lookup(1, "a.jpg") is not None  # rows need no vectors
         with pytest.raises(LibraryError, match="is Milvus running"):
             own.search("toy@1", QUERY, 1)
+        assert fresh.reachable() == {"database": True, "vectors": False}
     milvus_server.restart()
     put(store, entry("b.jpg"))
     assert store.check() == []
     with store.snapshot() as snapshot:
         assert sorted(snapshot.search("toy@1", QUERY, 3).ids[0].tolist()) == [-1, 1, 2]
+    assert store.reachable() == {"database": True, "vectors": True}
     assert collection(store).count() == 2
 
 

@@ -456,6 +456,11 @@ class Store(Protocol):
         """Whether `writer` is certain to raise `LibraryReadOnly`."""
         ...
 
+    def reachable(self) -> dict[str, bool]:
+        """Return whether each part of the library answers: "library", or "database" and "vectors" where these
+        are kept in servers."""
+        ...
+
     def disk_bytes(self) -> int:
         """Return the bytes that the library takes where it is kept, derived data included."""
         ...

@@ -444,7 +444,8 @@ class Session:
 class Health:
     """Whether the server can read its library.
 
-    reachable  by part of the library, whether it answers: "library" for one in a folder, "database"
+    reachable  by part of the library, whether it answers: "library" for one in a folder, "database" and
+               "vectors" (Milvus) for one in servers
     """
 
     status: Literal["ok", "unavailable"]

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from lookalike import __version__
-from lookalike.errors import LibraryError, Outcome
+from lookalike.errors import Outcome
 from lookalike.server.app_state import AppState, State
 from lookalike.server.openapi import responses
 from lookalike.server.responses import HTTPError, JSONResponse
@@ -103,17 +103,9 @@ async def health(state: State) -> Response:
     """200 while the library can be read, else 503, and what is reachable. Needs no token and tells nothing of
     the library."""
 
-    def read() -> bool:
-        try:
-            with state.library.snapshot() as snapshot:
-                snapshot.roots()
-        except LibraryError:
-            return False
-        return True
-
-    part = "database" if isinstance(state.library.address, str) else "library"
-    readable = await state.executors.quick.run(read)
-    found = Health("ok" if readable else "unavailable", __version__, {part: readable})
+    reachable = await state.executors.quick.run(state.library.reachable)
+    readable = all(reachable.values())
+    found = Health("ok" if readable else "unavailable", __version__, reachable)
     return JSONResponse(encode(found), status_code=200 if readable else 503)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from lookalike.errors import (
     LibraryDamaged,
+    LibraryError,
     LibraryReadOnly,
     LookalikeError,
     NoLibrary,
@@ -168,6 +169,15 @@ class LocalStore:
                 "trust it; index its images again"
             )
         return found
+
+    def reachable(self) -> dict[str, bool]:
+        """See `Store`."""
+        try:
+            with self.snapshot() as snapshot:
+                snapshot.roots()
+        except LibraryError:
+            return {"library": False}
+        return {"library": True}
 
     def disk_bytes(self) -> int:
         """See `Store`. Files that a writer deletes meanwhile do not count."""

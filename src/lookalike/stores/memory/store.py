@@ -71,6 +71,10 @@ class MemoryStore:
     def read_only(self) -> bool:
         return False
 
+    def reachable(self) -> dict[str, bool]:
+        """See `Store`."""
+        return {"library": True}
+
     def disk_bytes(self) -> int:
         """Return the bytes of the vectors."""
         return sum(space.bytes for space in MemorySnapshot(self.state).spaces())

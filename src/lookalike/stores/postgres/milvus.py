@@ -26,6 +26,9 @@ OLDEST_SERVER = (2, 3)
 CONNECT_SECONDS = 10
 """Time to wait for a server that does not answer."""
 
+HEALTH_SECONDS = 2
+"""Time to wait for an answer where somebody asks whether there is one."""
+
 STARTING_SECONDS = 30
 """Time to wait for a server that says that it is starting or still loading."""
 
@@ -114,6 +117,20 @@ class Milvus:
                 f"{self.url} is Milvus {version}: a library needs Milvus 2.3 or newer"
             )
         return client
+
+    def answers(self) -> bool:
+        """Return whether the server answers now."""
+        try:
+            self._connected().list_collections(timeout=HEALTH_SECONDS)
+        except LookalikeError:
+            return False
+        except Exception as error:
+            from pymilvus import MilvusException
+
+            if not isinstance(error, MilvusException):
+                raise
+            return False
+        return True
 
     def written(self, collection: str) -> int:
         """Return the server's time of this process's last change of a collection; 0 if it is not known."""

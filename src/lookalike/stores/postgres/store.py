@@ -170,15 +170,31 @@ class PostgresStore:
         """See `Store`."""
         return self._read_only
 
+    def reachable(self) -> dict[str, bool]:
+        """See `Store`."""
+        found = {"database": True}
+        try:
+            with self.snapshot() as snapshot:
+                snapshot.roots()
+        except LibraryError:
+            found["database"] = False
+        if self._milvus is not None:
+            found["vectors"] = self._milvus.answers()
+        return found
+
     def disk_bytes(self) -> int:
-        """See `Store`. All tables of the schema with their indexes."""
+        """See `Store`. All tables of the schema with their indexes, and vectors in Milvus, without those."""
+        in_milvus = 0
+        if self._milvus is not None:
+            with self.snapshot() as snapshot:
+                in_milvus = sum(space.bytes for space in snapshot.spaces())
         with self._reader() as connection:
             row = connection.execute(
                 "SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c "
                 "JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = %s AND relkind = 'r'",
                 (self._url.schema,),
             ).fetchone()
-        return int(row[0] or 0) if row else 0
+        return in_milvus + (int(row[0] or 0) if row else 0)
 
     @contextmanager
     def snapshot(self) -> Iterator[PostgresSnapshot]:
@@ -300,9 +316,10 @@ class PostgresStore:
 
     def repair(self) -> NoReturn:
         """See `Store`: PostgreSQL has checksums, logs and tools of its own."""
+        vectors = " (vectors that Milvus has lost are computed again by `lookalike index`)"
         raise UsageError(
             f"{self._url.shown} is a database, which Lookalike does not repair: restore it from a backup, or "
-            "drop the schema and index again"
+            f"drop the schema and index again{vectors if self._milvus is not None else ''}"
         )
 
     def close(self) -> None:
