@@ -186,7 +186,7 @@ def drops(page: Page, address: str, count: int) -> tuple[list[float], float]:
         page.wait_for_timeout(200)
         id = page.locator(".tile").nth(number).get_attribute("data-id")
         page.evaluate("globalThis.shift = 0")
-        with page.expect_response("**/api/search?*") as response:
+        with page.expect_response(lambda one: "/api/search" in one.url) as response:
             page.evaluate(DROP, f"/api/images/{id}/file")
         page.wait_for_function(DRAWN)
         taken = page.evaluate(

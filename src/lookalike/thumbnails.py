@@ -278,6 +278,10 @@ class Thumbnails:
             for side in SIDES:
                 self._cache.drop((content, side))
 
+    def warm_up(self) -> None:
+        """Start a worker, so that the first thumbnails that must be made do not wait for it."""
+        self._workers().run(ThumbnailTask(os.devnull, STORED_SIDE))
+
     def close(self) -> None:
         """End the workers. The next request starts new ones."""
         with self._lock:

@@ -61,6 +61,7 @@ class AppState:
     temporary: tempfile.TemporaryDirectory[str] | None = None
     event_streams: set[object] = field(default_factory=set)
     _explainers: list[Explainer] = field(default_factory=list)
+    _expected: list[bool] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
@@ -131,6 +132,15 @@ class AppState:
                     self.library.search(Query((Term(id=id),), k=1, extractors=(key,)))
         with suppress(LookalikeError):
             self.library.search(np.full((64, 64, 3), 128, np.uint8), k=1)
+
+    def expect_visitor(self) -> None:
+        """Start the workers that the page needs, once, while a browser loads it: they take half a second."""
+        with self._lock:
+            if self._expected:
+                return
+            self._expected.append(True)
+        for warm_up in (self.library.thumbnails.warm_up, self.uploads.warm_up):
+            self.executors.decode.submit(warm_up)
 
     def close(self) -> None:
         """End the threads and processes of the server; the library stays open."""

@@ -35,6 +35,7 @@ MEDIA_TYPES = {
 @router.get("/")
 async def index(request: Request) -> Response:
     """Return the page."""
+    request.app.state.server.expect_visitor()
     return static_file(request, PAGE, "index.html")
 
 

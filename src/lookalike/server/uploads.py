@@ -94,6 +94,10 @@ class Uploads:
         self._evict(keep=name)
         return upload
 
+    def warm_up(self) -> None:
+        """Start a worker, so that the first visitor does not wait for it."""
+        self._pool.run(b"")
+
     def get(self, name: str) -> Upload:
         """Return an upload and mark it as used. `HTTPError` 404."""
         try:

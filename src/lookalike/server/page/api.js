@@ -10,6 +10,9 @@ export class ApiError extends Error {
   }
 }
 
+/** Responses to the first requests, by their address (early.js). @type {Map<string, Promise<Response>> | undefined} */
+const earlyRequests = /** @type {any} */ (globalThis).earlyRequests;
+
 // The server requires this header of every request that changes something; other sites cannot send it.
 const HEADERS = { "X-Lookalike": "1" };
 
@@ -51,7 +54,9 @@ export const sentence = (text) => (/^\S*[:_/]\S/.test(text) ? text : text.charAt
  */
 export function get(path, params = {}, { signal } = {}) {
   const query = new URLSearchParams(params).toString();
-  return readResponse(() => fetch(`api/${path}${query ? `?${query}` : ""}`, { signal, headers: HEADERS }));
+  const address = `api/${path}${query ? `?${query}` : ""}`, early = earlyRequests?.get(address);
+  earlyRequests?.delete(address);
+  return readResponse(() => early ?? fetch(address, { signal, headers: HEADERS }));
 }
 
 /** Send a request with a body: FormData, or a plain object that is sent as JSON. */

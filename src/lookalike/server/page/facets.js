@@ -6,6 +6,7 @@ import { formatConditions, parseConditions } from "./filter_text.js";
 import { get } from "./api.js";
 import { short } from "./format.js";
 import { html, useEffect, useState, useStore } from "./html.js";
+import { state } from "./store.js";
 import { Button, debounce } from "./ui.js";
 import { count, language, t } from "./words.js";
 
@@ -36,18 +37,20 @@ function setCondition(where, field, changes) {
 
 /** All fields, and `children` after them, which must not move when the counts arrive. */
 export function Facets({ children }) {
-  const where = useStore((state) => state.address).where, library = useStore((state) => state.library);
+  const where = useStore((store) => store.address).where, library = useStore((store) => store.library);
   const conditions = parseConditions(where);
   const fields = facetFields(library);
   const isSet = (field) => (conditions ?? []).some((one) => one.field === field.name);
   const [open, setOpen] = useState(() => new Set(fields.filter((field, i) => i < OPEN_COUNT || isSet(field)).map((field) => field.name)));
   const [counts, setCounts] = useState(/** @type {Record<string, any> | null} */ (null));
+  // Images first: a browser opens six connections to a server, which these requests would fill.
+  const isReady = useStore((store) => Boolean(store.results) && !store.results.isLoading);
   // All at once, so that nothing moves while one after the other arrives.
   useEffect(() => {
     const request = new AbortController();
-    if (conditions) loadCounts([...open], where, request.signal).then((found) => setCounts((known) => ({ ...known, ...found })), () => setCounts((known) => known ?? {}));
+    if (conditions && isReady) loadCounts([...open], where, request.signal).then((found) => setCounts((old) => ({ ...old, ...found })), () => setCounts((old) => old ?? {}));
     return () => request.abort();
-  }, [where, open, library]);
+  }, [where, open, library, isReady]);
   if (conditions && !counts) return null;
   const toggle = (name, isOpen) => {
     if (open.has(name) === isOpen) return;
@@ -63,17 +66,28 @@ export function Facets({ children }) {
     <${FilterText} where=${where} isOpen=${conditions === null} /></section>${children}`;
 }
 
+/** Counts of the library as it is now, by their request. @type {Map<string, any>} */
+const known = new Map();
+/** @type {any} */
+let knownLibrary = null;
+
 /** Return how often the values of fields occur under the conditions on the other fields, by field. */
 async function loadCounts(names, where, signal) {
+  if (knownLibrary !== state.library) known.clear();
+  knownLibrary = state.library;
   const conditions = parseConditions(where) ?? [];
-  const found = await Promise.all(names.map((field) =>
-    get("facets", { field, where: formatConditions(conditions.filter((condition) => condition.field !== field)) }, { signal })));
+  const found = await Promise.all(names.map(async (field) => {
+    const params = { field, where: formatConditions(conditions.filter((condition) => condition.field !== field)) };
+    const key = JSON.stringify(params);
+    if (!known.has(key)) known.set(key, await get("facets", params, { signal }));
+    return known.get(key);
+  }));
   return Object.fromEntries(found.map((one) => [one.field, one]));
 }
 
 /** The conditions that are set, each with a button that removes it. */
 export function FilterChips() {
-  const where = useStore((state) => state.address).where;
+  const where = useStore((store) => store.address).where;
   if (!where) return null;
   const conditions = parseConditions(where);
   const chips = conditions ? conditions.map((condition) => [condition.field, formatConditions([condition])]) : [["", where]];

@@ -5,6 +5,7 @@ import { addImages, droppedFiles } from "./add_images.js";
 import { address, navigate } from "./address.js";
 import { upload } from "./api.js";
 import { announce, showToast, tryOrToast } from "./messages.js";
+import { searchByFile } from "./results.js";
 import { state } from "./store.js";
 import { t } from "./words.js";
 
@@ -37,6 +38,11 @@ async function searchWithFiles(files, { replace = false } = {}) {
     showToast(t("tooManyImages", { n: MAX_IMAGES }), { kind: "hint" });
   countUploads(1);
   announce(t("reading", { n: Math.min(images.length, MAX_IMAGES) }));
+  if (images.length === 1 && (replace || !address.terms.length)) {
+    await tryOrToast(() => searchByFile(images[0]));
+    countUploads(-1);
+    return;
+  }
   const uploads = await Promise.all(images.slice(0, MAX_IMAGES).map((file) => tryOrToast(() => upload(file))));
   countUploads(-1);
   const terms = uploads.filter(Boolean).map(({ upload: hash }) => ({ kind: "upload", value: hash, weight: 1 }));

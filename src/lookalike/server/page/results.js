@@ -2,7 +2,7 @@
 // Data of the search screen: the images of the library, or the hits of a query, page by page.
 
 import { address, navigate, queryParams } from "./address.js";
-import { get, rememberSize } from "./api.js";
+import { get, rememberSize, send } from "./api.js";
 import { state, update } from "./store.js";
 
 const FIRST_PAGE = 60;
@@ -47,7 +47,7 @@ export async function loadResults() {
   if (pendingKey === key && state.results?.isLoading && !state.results.isStale) return;
   pending?.abort();
   const cached = cache.get(key);
-  if (cached) { update({ results: cached }); return; }
+  if (cached) { update({ results: cached }); markDrawn(key); return; }
   pending = new AbortController();
   pendingKey = key;
   const { signal } = pending;
@@ -55,17 +55,52 @@ export async function loadResults() {
   try {
     const page = await requestPage(one, 0, FIRST_PAGE, signal);
     if (signal.aborted) return;
-    keep({
-      key, isQuery: Boolean(page.hits), address: one, items: imagesOf(page, one), total: page.total ?? page.searched_count,
-      nextOffset: page.next_offset, first: page, pageCount: 1, isLoading: false, error: null,
-    });
-    // After the next frame, when the hits are visible; benchmarks/page.py reads this mark.
-    requestAnimationFrame(() => setTimeout(() => performance.mark("drawn", { detail: key }), 0));
+    keep(resultsOf(page, one, key));
+    markDrawn(key);
   } catch (error) {
     if (error.name === "AbortError") return;
     update({ results: { ...state.results, isLoading: false, error } });
   }
 }
+
+/** Search with a file instead of the terms of the address, in one request. Throws what the server says if it refuses. */
+export async function searchByFile(file) {
+  const one = { ...address, page: "search", open: null, region: null, terms: [] };
+  const form = new FormData();
+  form.append("query", JSON.stringify(bodyOf(queryParams(one))));
+  form.append("image", file, file.name || "image");
+  const size = sizeOfFile(file);
+  const page = await send("POST", "search", form);
+  const [value] = page.uploads, known = await size;
+  if (known) rememberSize("upload", value, ...known);
+  const next = { ...one, terms: [{ kind: "upload", value, weight: 1 }] };
+  const key = keyOf(next);
+  cache.set(key, resultsOf(page, next, key));
+  navigate(next);
+}
+
+/** Return the parameters of a query as the body of a request has them, with the size of the first page. */
+function bodyOf(params) {
+  const body = { k: FIRST_PAGE };
+  for (const [name, value] of params) body[name] = name === "extractor" ? [...(body[name] ?? []), value] : value;
+  return body;
+}
+
+/** Return the upright size of an image file, [width, height]; null if the browser cannot decode it. */
+const sizeOfFile = (file) => new Promise((resolve) => {
+  const image = new Image(), source = URL.createObjectURL(file);
+  const end = () => { URL.revokeObjectURL(source); resolve(image.naturalWidth ? [image.naturalWidth, image.naturalHeight] : null); };
+  image.onload = image.onerror = end;
+  image.src = source;
+});
+
+const resultsOf = (page, one, key) => ({
+  key, isQuery: Boolean(page.hits), address: one, items: imagesOf(page, one), total: page.total ?? page.searched_count,
+  nextOffset: page.next_offset, first: page, pageCount: 1, isLoading: false, error: null,
+});
+
+/** After the next frame, when the hits are visible; benchmarks/page.py reads this mark. */
+const markDrawn = (key) => requestAnimationFrame(() => setTimeout(() => performance.mark("drawn", { detail: key }), 0));
 
 function keep(results) {
   cache.delete(results.key);

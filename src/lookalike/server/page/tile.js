@@ -14,6 +14,7 @@ import { t } from "./words.js";
 
 const THUMBNAIL_SIZES = [256, 512];   // that the server caches, in pixels
 const RETRY_DELAYS = [1500, 6000];    // milliseconds until a thumbnail that failed is requested again
+const NO_HOVER = matchMedia("(hover: none)");
 const LONG_PRESS = 450;               // milliseconds
 
 /** Return the smallest cached size that is sharp enough for a box. */
@@ -55,22 +56,26 @@ function longPress(action) {
     ontouchmove: end, ontouchcancel: end,
     // Without its click, which would close the menu that has opened under the finger.
     ontouchend: (event) => { end(); if (touch.isLong) event.preventDefault(); },
-    oncontextmenu: (event) => { if (matchMedia("(hover: none)").matches) event.preventDefault(); },
+    oncontextmenu: (event) => { if (NO_HOVER.matches) event.preventDefault(); },
   };
 }
 
 function TileView({ item, index, x, y, width, height, below, isFetched, isTabbable, isSelected, isSelecting, sign, canSubtract, caption, count, href }) {
   const title = titleOf(item);
   const hasScore = typeof item.score === "number";
+  // Most images scroll past: their buttons are added when a pointer or the focus comes.
+  const [isNear, setNear] = useState(false);
+  const hasControls = isNear || isSelecting || sign !== 0 || NO_HOVER.matches;
   /** A long press opens the menu of the image; while images are selected it selects this one, too. */
   const press = () => { toggle(item.id); if (!isSelecting) openTileMenu(item); };
   const tap = (event) => {
-    if (!isSelecting || !matchMedia("(hover: none)").matches) return;
+    if (!isSelecting || !NO_HOVER.matches) return;
     toggle(item.id);
     event.preventDefault();
     event.stopPropagation();
   };
   return html`<li class=${`tile${sign > 0 ? " more" : sign < 0 ? " less" : ""}${isSelected ? " selected" : ""}`} data-id=${item.id} data-index=${index}
+      onpointerenter=${() => setNear(true)} onfocusin=${() => setNear(true)}
       aria-setsize=${count} aria-posinset=${index + 1} style=${`transform:translate(${x}px,${y}px);width:${width}px;height:${height}px`}>
     <a href=${href} data-navigate data-action="open" tabindex=${isTabbable ? 0 : -1} aria-label=${title + (hasScore ? `, ${scoreText(item)}` : "")}
       style=${`height:${height - below}px`} draggable=${!isSelecting}
@@ -81,11 +86,11 @@ function TileView({ item, index, x, y, width, height, below, isFetched, isTabbab
     </a>
     ${hasScore && item.relevance && html`<i class=${`relevance ${item.relevance}`}><i style=${`width:${Math.round(100 * Math.min(1, Math.max(0.02, item.score)))}%`} /></i>`}
     ${caption && html`<span class="under">${caption}</span>`}
-    <button type="button" class="tick" tabindex="-1" data-action="select" aria-pressed=${String(isSelected)} aria-label=${t("selectImage", { title })} title=${t("select")}><${Icon} name="check" /></button>
-    <div class="tile-actions">
+    ${hasControls && html`<button type="button" class="tick" tabindex="-1" data-action="select" aria-pressed=${String(isSelected)} aria-label=${t("selectImage", { title })} title=${t("select")}><${Icon} name="check" /></button>
+      <div class="tile-actions">
       <${Button} bare tabindex="-1" label=${t("moreLikeThis", { title })} icon="plus" class="tile-action plus" data-action="more" aria-pressed=${String(sign > 0)} onclick=${() => moreLike(item.id)} />
       ${canSubtract && html`<${Button} bare tabindex="-1" label=${t("lessLikeThis", { title })} icon="minus" class="tile-action minus" data-action="less" aria-pressed=${String(sign < 0)} onclick=${() => lessLike(item.id)} />`}
-    </div></li>`;
+      </div>`}</li>`;
 }
 
 /** A tile is drawn again only when one of its attributes changes. */

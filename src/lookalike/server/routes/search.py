@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
@@ -101,12 +102,14 @@ async def search_post(state: State, request: Request) -> Response:
             lambda: SearchParams.model_validate(parse_json(query))
         )
         sent = [await part.read() for part in form.getlist("image") if isinstance(part, UploadFile)]
-    uploads = [
-        (await state.executors.decode.run(lambda data=data: state.uploads.add(data))).upload  # type: ignore[misc]
-        for data in sent
-    ]
-    params = params.model_copy(update={"upload": [*uploads, *params.upload]})
-    return await search_response(state, params, uploads)
+    data = {hashlib.sha256(one).hexdigest(): one for one in sent}
+    params = params.model_copy(update={"upload": [*data, *params.upload]})
+    # At the same time: both decode the image, in different processes.
+    checks = asyncio.gather(
+        *(state.executors.decode.run(partial(state.uploads.add, one)) for one in data.values())
+    )
+    response, _ = await asyncio.gather(search_response(state, params, list(data), data), checks)
+    return response
 
 
 class BatchRequest(BaseModel):
@@ -201,9 +204,10 @@ async def image_of(request: Request) -> bytes:
 
 
 async def search_response(
-    state: AppState, params: SearchParams, uploads: Sequence[str]
+    state: AppState, params: SearchParams, uploads: Sequence[str], data: UploadData | None = None
 ) -> Response:
-    """Answer a query in the executor that suits its cost."""
+    """Answer a query in the executor that suits its cost. `data`: what the request has sent itself."""
+    sent = dict(data or {})
 
     def answer(query: Query, hits: Hits) -> bytes:
         return to_json(encode(page_of(params, query, hits, uploads)))
@@ -211,10 +215,10 @@ async def search_response(
     quick = state.executors.quick
     try:
         if names_images_only(params):  # all steps in the thread of the batcher
-            make = partial(query_of_params, state, params, {})
+            make = partial(query_of_params, state, params, sent)
             content = await asyncio.wrap_future(state.batcher.submit_work(make, answer))
         else:
-            query = await quick.run(lambda: query_of_params(state, params, {}))
+            query = await quick.run(lambda: query_of_params(state, params, sent))
             if only_compares(query):
                 work = state.batcher.submit_work(lambda: query, answer)
                 content = await asyncio.wrap_future(work)
@@ -338,7 +342,8 @@ def signed_terms(
 def upload_term(state: AppState, data: UploadData, name: str, weight: float) -> Term:
     """Return the term of an upload; of the library's image with the same bytes, whose vectors are stored, if
     there is one."""
-    state.uploads.get(name)
+    if name not in data:
+        state.uploads.get(name)
     with state.library.snapshot() as snapshot:
         same = [i for i in snapshot.by_hash(bytes.fromhex(name)) if i.outcome is Outcome.INDEXED]
     if same:
