@@ -10,12 +10,15 @@ import pytest
 from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 from PIL import Image as PIL
+from tests.images.raw_builder import dng
 from tests.library.image_builders import album
 from tests.server.conftest import ADDRESS
 
+from lookalike.indexing.report import IndexOptions
 from lookalike.library import Library
 from lookalike.server.app import create_app
 from lookalike.server.routes.images import ids_of_page, stride
+from lookalike.server.settings import Settings
 
 
 def test_info_describes_the_library_and_the_server(client: TestClient) -> None:
@@ -250,3 +253,29 @@ def get_tile(client: TestClient, level: int, column: int, row: int) -> NDArray[n
     response = client.get(f"/api/images/1/tile?level={level}&column={column}&row={row}")
     assert response.status_code == 200
     return np.asarray(PIL.open(io.BytesIO(response.content)))
+
+
+def test_files_with_pages_and_companions_are_served_by_id(tmp_path: Path) -> None:
+    pytest.importorskip("pypdfium2")
+    pytest.importorskip("rawpy")
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    first, second = (PIL.new("RGB", (40, 30), color) for color in ("red", "blue"))
+    first.save(folder / "doc.pdf", save_all=True, append_images=[second])
+    exif = PIL.Exif()
+    exif.get_ifd(0x8769)[0x9003] = "2024:05:01 12:30:00"
+    second.save(folder / "IMG_1.jpg", exif=exif)
+    (folder / "IMG_1.dng").write_bytes(dng(second, preview=second))
+    with Library.create(folder) as library:
+        library.add(folder, extractors=["dhash"], options=IndexOptions(workers=1))
+        with TestClient(create_app(library, Settings()), base_url=ADDRESS) as client:
+            images = {one["path"]: one["id"] for one in client.get("/api/images").json()["images"]}
+            assert sorted(images) == ["IMG_1.jpg", "doc.pdf", "doc.pdf#2"]
+            page = client.get(f"/api/images/{images['doc.pdf#2']}/file")
+            assert page.content == (folder / "doc.pdf").read_bytes()
+            assert page.headers["content-type"] == "application/pdf"
+            thumbnail = client.get(f"/api/images/{images['doc.pdf#2']}/thumbnail").content
+            pixel = PIL.open(io.BytesIO(thumbnail)).convert("RGB").getpixel((20, 20))
+            assert pixel[2] > 200 > 60 > pixel[0]  # type: ignore[index]
+            details = client.get(f"/api/images/{images['IMG_1.jpg']}").json()
+            assert details["companions"] == ["IMG_1.dng"]

@@ -259,16 +259,28 @@ def _decode_raw(data: bytes, specs: Sequence[PixelSpec], limits: Limits) -> Deco
         turned = (preview.facts.height > preview.facts.width) != (raw.height > raw.width)
         upright_already = stated or (raw.orientation >= 5 and turned)
         orientation = 1 if upright_already else raw.orientation
-        return Decoded(_finish(preview.pixels, orientation), facts)
+        return Decoded(_enlarged(_finish(preview.pixels, orientation), facts, specs), facts)
+    from PIL import Image as pillow
+
     height, width = raw.pixels.shape[:2]
     scale = _scale(raw.width, raw.height, 1, specs)
     factor = int(min(width / (raw.width * scale), height / (raw.height * scale)) + 1e-9)
     pixels = raw.pixels
     if factor > 1:
-        from PIL import Image as pillow
-
         pixels = np.asarray(pillow.fromarray(pixels).reduce(factor))
-    return Decoded(_finish(pixels, raw.orientation), facts)
+    return Decoded(_enlarged(_finish(pixels, raw.orientation), facts, specs), facts)
+
+
+def _enlarged(pixels: Pixels, facts: Facts, specs: Sequence[PixelSpec]) -> Pixels:
+    """Return the pixels of a raw file in the size that is wanted, where there are fewer: large views and
+    regions count in pixels of the sensor."""
+    import cv2
+
+    scale = _scale(facts.width, facts.height, 1, specs)
+    size = round(facts.width * scale), round(facts.height * scale)
+    if max(pixels.shape[:2]) >= 0.98 * max(size):
+        return pixels
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
 def _decode_heic(data: bytes, specs: Sequence[PixelSpec], limits: Limits) -> Decoded:

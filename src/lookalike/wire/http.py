@@ -206,11 +206,16 @@ class ImagePage:
 
 @dataclass(frozen=True, slots=True)
 class ImageDetails:
-    """Everything known of one image. `file`: its absolute path; None if the server hides paths."""
+    """Everything known of one image.
+
+    file        its absolute path; None if the server hides paths
+    companions  names of the files that belong to it: the raw file of its moment, the video of a live photo
+    """
 
     image: Image
     root: str
     file: str | None
+    companions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import { closeImage, format } from "./address.js";
 import { get, originalFile, thumbnail } from "./api.js";
 import { Explanation } from "./explanation.js";
 import { sendFeedback } from "./feedback.js";
-import { bytes, count, dateTime, folderOf, nameOf, scoreText, similarity, titleOf, valueText } from "./format.js";
+import { bytes, count, dateTime, folderOf, nameOf, placeInFile, scoreText, similarity, titleOf, valueText } from "./format.js";
 import { html, useEffect, useState, useStore } from "./html.js";
 import { changeTags, removeImages, tagsOf, trashImages } from "./image_actions.js";
 import { showToast, tryOrToast } from "./messages.js";
@@ -73,7 +73,8 @@ function Properties({ image, hit }) {
     [t("compared"), hit?.coverage ? t("onlyCentre", { n: Math.round(100 * hit.coverage) }) : null],
     [t("matchingKeypoints"), hit?.inliers ? count(hit.inliers) : null],
     ...Object.entries(hit?.scores_by_space ?? {}).map(([name, value]) => [t("rankedBy", { name }), similarity(value)]),
-    [t("file"), html`<a href=${originalFile(image.id)} target="_blank" rel="noopener" title=${t("openOriginal")}>${nameOf(image.path)}</a>`],
+    [t("file"), html`<a href=${originalFile(image.id) + placeInFile(image)} target="_blank" rel="noopener" title=${t("openOriginal")}>${nameOf(image.path)}</a>`],
+    [t("companions"), image.companions?.join(", ")],
     [t("folder"), folderOf(image.path)],
     [t("size"), image.width ? [`${count(image.width)} × ${count(image.height)}`, bytes(image.size), image.format].filter(Boolean).join(", ") : null],
     [t("modified"), image.mtime ? dateTime(image.mtime) : null],

@@ -35,6 +35,15 @@ export const dateTime = (time) =>
   new Date(typeof time === "number" ? time * 1000 : time).toLocaleString(document.documentElement.lang || undefined, { dateStyle: "medium", timeStyle: "short" });
 
 export const nameOf = (path) => path.split("/").at(-1);
+/** Return the name of an image's file: without the page or the time in it, of which several images are. */
+export const fileNameOf = (path) => nameOf(path).replace(/#(\d+|t=[\d.]+)$/, "");
+/** Return the fragment by which browsers open a PDF at the page, or a video at the time, that an image shows. */
+export function placeInFile(image) {
+  const [, place] = /#(\d+|t=[\d.]+)$/.exec(image.path) ?? [];
+  return place === undefined ? "" : image.format === "pdf" ? `#page=${Number(place)}` : place.startsWith("t=") ? `#${place}` : "";
+}
+/** The formats of videos that browsers play. */
+export const isPlayable = (image) => ["mp4", "matroska"].includes(image?.format);
 export const folderOf = (path) => path.split("/").slice(0, -1).join("/");
 
 /** Return the title of an image: its caption, title or name in the metadata, else the name of its file. */

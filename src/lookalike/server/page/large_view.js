@@ -5,10 +5,10 @@ import { closeImage, navigate } from "./address.js";
 import { get, originalFile, thumbnail } from "./api.js";
 import { Compare } from "./compare.js";
 import { Details, termFor } from "./details.js";
-import { titleOf } from "./format.js";
+import { fileNameOf, isPlayable, placeInFile, titleOf } from "./format.js";
 import { html, useEffect, useRef, useState, useStore } from "./html.js";
 import { showTiles } from "./image_tiles.js";
-import { announce } from "./messages.js";
+import { announce, showToast } from "./messages.js";
 import { lessLike, loadMore, moreLike } from "./results.js";
 import { toggle } from "./selection.js";
 import { state } from "./store.js";
@@ -36,7 +36,7 @@ export function LargeView() {
   const id = /** @type {number} */ (address.open);
   const [known, setKnown] = useState(/** @type {any} */ (null));
   const [error, setError] = useState(/** @type {any} */ (null));
-  const [isComparing, setComparing] = useState(false);
+  const [isComparing, setComparing] = useState(false), [playing, setPlaying] = useState(/** @type {number | null} */ (null));
   const dialog = useRef(/** @type {any} */ (null)), stage = useRef(/** @type {any} */ (null)), viewer = useRef(/** @type {any} */ (null));
   const index = siblings.findIndex((item) => item.id === id);
   const hit = siblings[index];
@@ -88,12 +88,15 @@ export function LargeView() {
       oncancel=${(event) => { event.preventDefault(); closeImage(); }}>
     <div class="stage" ref=${stage} tabindex="-1">
       ${isComparing && term && html`<${Compare} term=${term} id=${id} image=${image ?? hit} />`}
+      ${playing === id && image && html`<video class="player" key=${id} controls autoplay src=${originalFile(id) + placeInFile(image)}
+        aria-label=${titleOf(image)} onerror=${() => { setPlaying(null); announce(t("cannotPlay")); showToast(t("cannotPlay"), { kind: "error" }); }} />`}
       ${hasList && index > 0 && html`<${Button} bare label=${t("previousImage")} icon="back" class="step previous" onclick=${() => step(-1)} />`}
       ${hasList && index < siblings.length - 1 && html`<${Button} bare label=${t("nextImage")} icon="forward" class="step next" onclick=${() => step(1)} />`}
       <div class="stage-actions">
+        ${isPlayable(image) && html`<${Button} bare label=${t("play")} icon="play" aria-pressed=${String(playing === id)} onclick=${() => setPlaying(playing === id ? null : id)} />`}
         ${term && html`<${Button} bare label=${t("compareWithQuery")} icon="compare" aria-pressed=${String(isComparing)} onclick=${() => setComparing(!isComparing)} />`}
         <${Button} bare label=${t("select")} icon="check" aria-pressed=${String(selection.has(id))} onclick=${() => toggle(id)} />
-        <a class="button" href=${originalFile(id)} download=${(image ?? hit)?.path.split("/").at(-1)} aria-label=${t("download")} title=${t("download")}><${Icon} name="export" /></a></div></div>
+        <a class="button" href=${originalFile(id)} download=${fileNameOf((image ?? hit)?.path ?? "")} aria-label=${t("download")} title=${t("download")}><${Icon} name="export" /></a></div></div>
     <${Button} bare label=${t("close")} icon="close" class="close-large" onclick=${closeImage} />
     ${error ? html`<div class="details"><${ErrorMessage} error=${error} retry=${load} /></div>` : html`<${Details} key=${id} id=${id} image=${image} hit=${hit} term=${term} />`}
   </dialog>`;

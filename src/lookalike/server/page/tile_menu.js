@@ -3,7 +3,7 @@
 
 import { originalFile, thumbnail } from "./api.js";
 import { navigate } from "./address.js";
-import { nameOf, titleOf } from "./format.js";
+import { fileNameOf, titleOf } from "./format.js";
 import { html, useStore } from "./html.js";
 import { lessLike, moreLike, onlyLike } from "./results.js";
 import { deselect } from "./selection.js";
@@ -25,7 +25,7 @@ export function TileMenu() {
     ${address.terms.length > 0 && entry("minus", t("menuLess"), act(() => lessLike(item.id)))}
     ${entry("search", t("searchAlone"), act(() => onlyLike(item.id)))}
     ${entry("image", t("open"), act(() => navigate({ open: item.id })))}
-    <a class="button menu-item" href=${originalFile(item.id)} download=${nameOf(item.path)} onclick=${act(() => {})}><span>${t("download")}</span><${Icon} name="export" /></a>
+    <a class="button menu-item" href=${originalFile(item.id)} download=${fileNameOf(item.path)} onclick=${act(() => {})}><span>${t("download")}</span><${Icon} name="export" /></a>
     ${entry("close", t("cancel"), act(() => {}))}<//>`;
 }
 

@@ -29,6 +29,7 @@ const ICONS = {
   tag: "M4 4h7l9 9-7 7-9-9zM8 8a.5.5 0 1 0 .01 0",
   export: "M12 4v11M7.500 10.500L12 15l4.500-4.500M5 20h14",
   trash: "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13",
+  play: "M7 4l13 8-13 8z",
   compare: "M12 3v18M4 6h8M4 18h8M12 6h8v12h-8",
   info: "M12 3.500a8.500 8.500 0 1 0 .01 0M12 11v5M12 7.800a.3.3 0 1 0 .01 0",
   copy: "M9 9h11v11H9zM5 15H4V4h11v1",

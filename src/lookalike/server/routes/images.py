@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from email.utils import formatdate
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 from urllib.parse import quote
 
@@ -17,9 +17,10 @@ from pydantic import Field
 from starlette.responses import FileResponse, Response
 
 from lookalike import __version__
+from lookalike.duplicates.companions import FolderListings
 from lookalike.errors import ImageError, Outcome
 from lookalike.images import pages
-from lookalike.images.formats import FORMATS, is_readable
+from lookalike.images.formats import FORMATS, is_readable, still_of
 from lookalike.images.reading import read
 from lookalike.images.sniff import HEAD_BYTES, kind_of
 from lookalike.object_storage import is_url, shown
@@ -140,8 +141,9 @@ async def image(state: State, id: ImageIdParam) -> Response:
     def read() -> ImageDetails:
         with state.library.snapshot() as snapshot:
             found, root = find_image(snapshot, id)
+            companions = stored_companions(snapshot, found, root)
         file = None if state.settings.hide_paths else shown(root / found.path)
-        return ImageDetails(found, root.name, file)
+        return ImageDetails(found, root.name, file, companions)
 
     return JSONResponse(encode(await state.executors.quick.run(read)))
 
@@ -379,6 +381,20 @@ def find_image(snapshot: Snapshot, id: int) -> tuple[Image, Path]:
     if image is None:
         raise HTTPError(404, f"the library has no image with the id {id}")
     return image, next(root.path for root in snapshot.roots() if root.id == image.root)
+
+
+def stored_companions(snapshot: Snapshot, image: Image, root: Path) -> tuple[str, ...]:
+    """Return the names of the raw files and videos that belong to an image."""
+    if is_url(root):
+        return ()
+    beside = FolderListings().companions(root / image.path)
+    start = image.path[: image.path.rfind("/") + 1]
+    name = PurePosixPath(image.path).name
+    rows = (
+        (file.name, snapshot.lookup(image.root, start + file.name))
+        for file in (*beside.raw, *beside.videos)
+    )
+    return tuple(file for file, row in rows if row is not None and still_of(row.reason) == name)
 
 
 def file_of(state: AppState, id: int) -> Path:

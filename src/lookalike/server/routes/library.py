@@ -135,6 +135,12 @@ class IndexRequest(BaseModel):
     retry_failed: bool = Field(False, description="Try files again that failed before.")
     sidecars: bool = Field(True, description="Read sidecar files beside the images.")
     ann: bool = Field(True, description="Build an ANN index for large spaces.")
+    pages: bool = Field(
+        False, description="Pages of TIFF files and chosen frames of animations become images."
+    )
+    pairs: bool = Field(
+        True, description="Raw files and videos of live photos belong to the image of their name."
+    )
 
     def arguments(self, paths: Sequence[Path]) -> dict[str, Any]:
         """Return the arguments of the job."""

@@ -233,6 +233,9 @@ export default {
   // large view
   previousImage: "Voriges Bild",
   nextImage: "Nächstes Bild",
+  play: "Ab hier abspielen",
+  cannotPlay: "Dieser Browser kann das Video nicht abspielen. Zum Ansehen herunterladen.",
+  companions: "Dazu",
   compareWithQuery: "Mit der Anfrage vergleichen",
   slider: "Schieber",
   difference: "Unterschied",

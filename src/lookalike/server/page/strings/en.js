@@ -232,6 +232,9 @@ export default {
   // large view
   previousImage: "Previous image",
   nextImage: "Next image",
+  play: "Play from here",
+  cannotPlay: "This browser cannot play the video. Download it to watch it.",
+  companions: "With it",
   compareWithQuery: "Compare with the query",
   slider: "Slider",
   difference: "Difference",
