@@ -15,7 +15,7 @@ from lookalike import IndexOptions, Library
 from lookalike.embedding_map import stored_layout
 from lookalike.embedding_map.build import build_map
 from lookalike.embedding_map.groups import cluster_names, group_values
-from lookalike.embedding_map.stored_layout import scale_to_square
+from lookalike.embedding_map.stored_layout import Layout, layout_of, scale_to_square
 from lookalike.errors import UsageError
 
 
@@ -96,6 +96,32 @@ def test_a_layout_is_computed_once_and_again_only_for_other_vectors(
             file.write_bytes(b"PK damaged")
         monkeypatch.undo()
         assert np.array_equal(build_map(library, method="pca").positions, more.positions)
+
+
+def test_images_keep_their_places_while_few_come_and_go(tmp_path: Path) -> None:
+    folder = album(tmp_path / "photos", 24)
+    with Library.create(folder) as library:
+        library.add([folder], extractors=["color"])
+        first, _ = layout_of(library, method="pca")
+        library.remove([folder / "002.jpg"])
+        (folder / "copy.jpg").write_bytes((folder / "004.jpg").read_bytes())
+        library.add([folder / "copy.jpg"], extractors=["color"])
+        second, file = layout_of(library, method="pca", update=True)
+        places = {
+            id: place.tolist()
+            for id, place in zip(first.ids.tolist(), first.positions, strict=True)
+        }
+        with library.snapshot() as snapshot:
+            ids = {image.path: image.id for image in snapshot.images(second.ids.tolist()).values()}
+        assert "002.jpg" not in ids and len(second) == 24 and second.changed == 2
+        for path, id in ids.items():
+            place = second.positions[second.ids.tolist().index(id)]
+            expected = places[ids["004.jpg"] if path == "copy.jpg" else id]
+            assert place == pytest.approx(expected, abs=1e-4), path
+        assert Layout.load(file) is not None
+        assert layout_of(library, method="pca", update=True)[0].changed == 2
+        library.remove([folder / "006.jpg"])
+        assert layout_of(library, method="pca", update=True)[0].changed == 0, "more than a tenth"
 
 
 def test_a_filter_and_a_limit_reduce_the_map(library: Library) -> None:

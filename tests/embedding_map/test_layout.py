@@ -8,6 +8,7 @@ from itertools import combinations, product
 import numpy as np
 import pytest
 
+from lookalike.embedding_map.clusters import cluster
 from lookalike.embedding_map.groups import group_values
 from lookalike.embedding_map.layout import (
     best_method,
@@ -17,7 +18,6 @@ from lookalike.embedding_map.layout import (
     project,
     zoom_levels,
 )
-from lookalike.embedding_map.stored_layout import cluster
 from lookalike.errors import MissingExtra, UsageError
 
 needs_tsne = pytest.mark.skipif(

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.embedding_map.stored_layout import MAX_GROUPS, Layout
+from lookalike.embedding_map.clusters import MAX_GROUPS
+from lookalike.embedding_map.stored_layout import Layout
 from lookalike.errors import UsageError
 from lookalike.stores.filter_semantics import is_date
 from lookalike.stores.interface import Image, Snapshot

@@ -6,14 +6,14 @@ import hashlib
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.duplicates.similar import select_space
+from lookalike.embedding_map.clusters import cluster, cluster_count, typical_images
 from lookalike.embedding_map.layout import (
     PCA_AXES,
     Method,
@@ -24,12 +24,11 @@ from lookalike.embedding_map.layout import (
     project,
     zoom_levels,
 )
+from lookalike.embedding_map.out_of_sample import digests_of, place_new
 from lookalike.errors import UsageError
 from lookalike.files import atomic_write, make_folder
 from lookalike.library import Library
 from lookalike.stores.interface import Ids, Snapshot, Space
-from lookalike.vectors.blocks import Floats
-from lookalike.vectors.kmeans import kmeans
 
 # Largest number of images on a map; a larger library is sampled evenly.
 MAX_IMAGES = 100_000
@@ -37,20 +36,14 @@ MAX_IMAGES = 100_000
 # Empty border of the map, relative to its side.
 MARGIN = 0.02
 
-# Distinguishable colours; the remaining groups are grey.
-MAX_GROUPS = 12
-
-# Of k-means.
-ITERATIONS, RESTARTS = 50, 3
-
-# Images that stand for a cluster: those nearest to its centre.
-TYPICAL = 3
-
 # Folder of the layouts, and how many of them are kept: one for each state of a space, method and filter.
 FOLDER, MAX_FILES = "maps", 16
 
-# Changes whenever a layout of the same vectors would be another one.
-REVISION = "1"
+# Share of the images that may come and go until a layout that is kept up to date is computed anew.
+MAX_CHANGED = 0.1
+
+# Changes whenever a layout of the same vectors would be another one, or is stored in another way.
+REVISION = "2"
 
 Progress = Callable[[int, int], None]
 """Called with the number of finished steps and of all."""
@@ -67,17 +60,23 @@ class Layout:
     typical       (clusters, at most 3) ids of the images nearest to the centre of each cluster; 0 for none
     preservation  how well neighbourhoods are preserved
     total         images of which the map shows n
+    seed          of the random numbers
+    digests       (n,) uint64 of the vectors
+    changed       images that came or went since the layout was computed
     """
 
     extractor: str
     method: Method
+    seed: int
     ids: Ids
+    digests: NDArray[np.uint64]
     positions: NDArray[np.float32]
     levels: NDArray[np.uint8]
     clusters: NDArray[np.int64]
     typical: Ids
     preservation: NeighbourhoodPreservation
     total: int
+    changed: int = 0
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -85,13 +84,14 @@ class Layout:
     def save(self, file: Path) -> None:
         """Write the layout to a file. Raises OSError."""
         make_folder(file.parent)
-        scalars = [self.extractor, self.method, str(self.total)]
+        scalars = [self.extractor, self.method, str(self.total), str(self.seed), str(self.changed)]
         kept = [float(value) for value in asdict(self.preservation).values()]
         with atomic_write(file, shared=True) as out:
             np.savez_compressed(
                 out,
                 scalars=np.array(scalars),
                 ids=self.ids,
+                digests=self.digests,
                 positions=self.positions,
                 levels=self.levels,
                 clusters=self.clusters,
@@ -104,12 +104,14 @@ class Layout:
         """Return the layout in a file; None if there is none, or another file."""
         try:
             with np.load(file, allow_pickle=False) as found:
-                extractor, method, total = found["scalars"].tolist()
+                extractor, method, total, seed, changed = found["scalars"].tolist()
                 trust, continuity, overlap, neighbours, sampled = found["preservation"].tolist()
                 return cls(
                     extractor=extractor,
                     method=method,
+                    seed=int(seed),
                     ids=found["ids"],
+                    digests=found["digests"],
                     positions=found["positions"],
                     levels=found["levels"],
                     clusters=found["clusters"],
@@ -118,6 +120,7 @@ class Layout:
                         trust, continuity, overlap, int(neighbours), int(sampled)
                     ),
                     total=int(total),
+                    changed=int(changed),
                 )
         except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError):
             return None
@@ -132,6 +135,7 @@ def layout_of(
     max_images: int = MAX_IMAGES,
     seed: int = 0,
     folder: Path | None = None,
+    update: bool = False,
     progress: Progress | None = None,
 ) -> tuple[Layout, Path]:
     """Return the layout of a library's images and the file that keeps it: read from there if the vectors are
@@ -142,6 +146,8 @@ def layout_of(
     where       a filter (docs/searching.md); "": all images
     max_images  of more images an evenly spaced sample is laid out
     folder      where layouts are kept; None: in the library's folder, if that can be changed
+    update      while at most a tenth of the images have come or gone, the others keep their places, and new
+                ones are placed among them. The layout then depends on what was laid out before
     progress    called in this thread
 
     Raises UsageError for an unknown extractor or filter, or fewer than two images.
@@ -158,7 +164,10 @@ def layout_of(
         with suppress(OSError):
             file.touch()
         return layout, file
-    layout = _compute(space, method, seed, ids, vectors, total, progress)
+    digests = digests_of(vectors)
+    if update:
+        layout = _updated(where_kept, space, method, seed, ids, vectors, digests, total)
+    layout = layout or _compute(space, method, seed, ids, vectors, digests, total, progress)
     if folder is not None or not library.read_only:
         with suppress(OSError):
             layout.save(file)
@@ -172,6 +181,7 @@ def _compute(
     seed: int,
     ids: Ids,
     vectors: NDArray[np.float32],
+    digests: NDArray[np.uint64],
     total: int,
     progress: Progress | None,
 ) -> Layout:
@@ -182,7 +192,9 @@ def _compute(
     return Layout(
         extractor=space.name,
         method=method,
+        seed=seed,
         ids=ids,
+        digests=digests,
         positions=positions,
         levels=zoom_levels(positions),
         clusters=clusters,
@@ -190,6 +202,45 @@ def _compute(
         preservation=measure_preservation(vectors, positions),
         total=total,
     )
+
+
+def _updated(
+    folder: Path,
+    space: Space,
+    method: Method,
+    seed: int,
+    ids: Ids,
+    vectors: NDArray[np.float32],
+    digests: NDArray[np.uint64],
+    total: int,
+) -> Layout | None:
+    """Return the latest stored layout with these images instead of its own; None if too many have changed."""
+    for file in sorted(folder.glob("*.npz"), key=lambda file: file.stat().st_mtime, reverse=True):
+        last = Layout.load(file)
+        if last is None or (last.extractor, last.method, last.seed) != (space.name, method, seed):
+            continue
+        at = np.searchsorted(last.ids, ids).clip(max=len(last) - 1)
+        known = (last.ids[at] == ids) & (last.digests[at] == digests)
+        changed = last.changed + len(ids) + len(last) - 2 * int(known.sum())
+        if changed > MAX_CHANGED * len(last):
+            continue
+        rows = at[known]
+        positions, clusters = place_new(
+            vectors, known, last.positions[rows], last.clusters[rows], seed=seed
+        )
+        return replace(
+            last,
+            ids=ids,
+            digests=digests,
+            positions=positions,
+            levels=last.levels[rows] if known.all() else zoom_levels(positions),
+            clusters=clusters,
+            typical=np.where(np.isin(last.typical, ids), last.typical, 0),
+            preservation=measure_preservation(vectors, positions),
+            total=total,
+            changed=changed,
+        )
+    return None
 
 
 def _fingerprint(
@@ -232,30 +283,3 @@ def scale_to_square(positions: NDArray[np.float64]) -> NDArray[np.float32]:
     side = float((high - low).max()) or 1.0
     centred = (positions - (low + high) / 2) / side
     return np.asarray(centred * (1 - 2 * MARGIN) + 0.5, np.float32)
-
-
-def cluster(points: Floats, number: int, *, seed: int = 0) -> NDArray[np.int64]:
-    """Return the cluster of each point (n, dim) by k-means, numbered from the largest cluster."""
-    _, found = kmeans(points, number, iterations=ITERATIONS, restarts=RESTARTS, seed=seed)
-    _, labels, counts = np.unique(found, return_inverse=True, return_counts=True)
-    rank = np.empty(len(counts), np.int64)
-    rank[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
-    return np.asarray(rank[labels])
-
-
-def cluster_count(images: int) -> int:
-    """Return the number of clusters for so many images: few enough for distinguishable colours."""
-    return int(np.clip(round((images / 12) ** 0.5), 1, MAX_GROUPS))
-
-
-def typical_images(points: Floats, clusters: NDArray[np.int64], ids: Ids) -> Ids:
-    """Return (clusters, 3) the ids of the points (n, dim) nearest to the mean of each cluster, the nearest
-    first; 0 where a cluster has fewer."""
-    found = np.zeros((int(clusters.max()) + 1, TYPICAL), np.int64)
-    rows: NDArray[Any] = np.asarray(points, np.float64)
-    for number in range(len(found)):
-        members = np.flatnonzero(clusters == number)
-        distances = ((rows[members] - rows[members].mean(axis=0)) ** 2).sum(axis=1)
-        near = members[np.argsort(distances, kind="stable")[:TYPICAL]]
-        found[number, : len(near)] = ids[near]
-    return found

@@ -122,6 +122,7 @@ def lay_out_map(library: Library, arguments: Arguments, report: Report) -> JobRe
         extractor=arguments["extractor"],
         method=arguments["method"],
         folder=Path(arguments["folder"]),
+        update=True,
         progress=pair_progress(report),
     )
     return f"{len(layout):,} images", {"file": os.fspath(file)}
