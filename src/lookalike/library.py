@@ -13,7 +13,7 @@ from lookalike import __version__
 from lookalike.errors import FAILED, Outcome, UsageError
 from lookalike.extractors import load
 from lookalike.extractors.interface import Extractor
-from lookalike.query import Hits, ImageLike, Query, QueryOptions, to_query
+from lookalike.query import Embeddings, Hits, ImageLike, Query, QueryOptions, to_query
 from lookalike.search.encode import QueryEncoders
 from lookalike.search.pipeline import run_queries
 from lookalike.search.relevance import BackgroundSamples
@@ -316,6 +316,29 @@ class Library:
         with self._store.snapshot() as snapshot:
             (hits,) = self._run(snapshot, [query], tolerant=False)
         return hits
+
+    def embed(
+        self,
+        images: ImageLike | Sequence[ImageLike] = (),
+        *,
+        text: str | Sequence[str] = (),
+        extractor: str | None = None,
+    ) -> Embeddings:
+        """Return the vectors of images and texts, as an extractor of the library makes them.
+
+        images     files, bytes or pixels
+        text       needs an extractor that embeds text (CLIP)
+        extractor  None: the first of the library that is not a hash
+
+        Nothing is stored. `UsageError` naming the first image that cannot be used, and for an extractor that
+        the library lacks or that does not embed text.
+        """
+        from lookalike.duplicates.similar import select_space
+
+        terms = to_query(images, text=text, extractor=None).terms
+        with self._store.snapshot() as snapshot:
+            space = select_space(snapshot, extractor)
+        return self._encoders.embed(space, terms)
 
     def search_batch(self, queries: Sequence[Query]) -> list[Hits]:
         """Return the hits of many queries, in order, from one state of the library.

@@ -317,6 +317,21 @@ def _is_array(value: object) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Embeddings:
+    """Vectors of images and texts in one space, (n, dim) and (m, dim) float32 of unit length.
+
+    extractor, revision  made them; vectors of other revisions are not comparable
+    similarity           what the extractor was made for
+    """
+
+    extractor: str
+    revision: str
+    similarity: Similarity
+    images: NDArray[np.float32]
+    texts: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """One result. `path` is relative to the folder `root`; `file` joins both.
 

@@ -46,6 +46,7 @@ MISSING_METHODS = {
         "import_parts": "parts are folders where the library is",
         "copy_to": "the other library is where this one is",
         "reachable": "`GET /health`",
+        "export_metadata": "sidecars are written where the images are",
         "trash": "as `move_spare`",
         "undo_move": "as `move_spare`",
         "thumbnails": "`Client.images.thumbnail`",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self, Unpack
+
+import numpy as np
 
 from lookalike.client.connection import (
     PAGE_SIZE,
@@ -14,18 +17,26 @@ from lookalike.client.connection import (
     index_progress,
     wait_for,
 )
-from lookalike.client.images import Explanations, Feedback, Images, ids_below, to_params
+from lookalike.client.images import (
+    Explanations,
+    Feedback,
+    Images,
+    file_bytes,
+    ids_below,
+    to_params,
+)
 from lookalike.client.vectors import Ann, Vectors
 from lookalike.duplicates.report import Duplicates, Scope
 from lookalike.errors import FAILED, Outcome, UsageError
 from lookalike.indexing.report import IndexEstimate, IndexOptions, IndexReport, ProgressCallback
-from lookalike.query import Hits, ImageLike, Query, QueryOptions, to_query
+from lookalike.query import Embeddings, Hits, ImageLike, Query, QueryOptions, to_query
 from lookalike.stores.paths import Paths, path_list
 from lookalike.stores.records import Image
 from lookalike.wire import decode
 from lookalike.wire.http import (
     BatchResponse,
     DuplicatePage,
+    EmbedResponse,
     FailurePage,
     JobState,
     SearchResponse,
@@ -82,6 +93,30 @@ class Client:
         else:
             document = self.connection.get("/api/search", params)
         return decode(SearchResponse, document).to_hits()
+
+    def embed(
+        self,
+        images: ImageLike | Sequence[ImageLike] = (),
+        *,
+        text: str | Sequence[str] = (),
+        extractor: str | None = None,
+    ) -> Embeddings:
+        """Return the vectors of images and texts, as `Library.embed`. Images are sent."""
+        terms = to_query(images, text=text, extractor=None).terms
+        sent = [file_bytes(term.image) for term in terms if term.image is not None]
+        document = {
+            "images": [base64.b64encode(data).decode() for data in sent],
+            "texts": [term.text for term in terms if term.text is not None],
+            "extractor": extractor,
+        }
+        made = decode(EmbedResponse, self.connection.send("POST", "/api/embed", document))
+        return Embeddings(
+            made.extractor,
+            made.revision,
+            made.similarity,
+            np.array(made.images, np.float32).reshape(-1, made.dim),
+            np.array(made.texts, np.float32).reshape(-1, made.dim),
+        )
 
     def search_batch(self, queries: Sequence[Query]) -> list[Hits]:
         """Search as `Library.search_batch` does: a query that cannot be answered has the reason as

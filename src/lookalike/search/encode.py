@@ -28,8 +28,9 @@ from lookalike.extractors.interface import (
 )
 from lookalike.extractors.pca_extractor import PcaExtractor
 from lookalike.extractors.regions import RegionExtractor
+from lookalike.query import Embeddings, Term
 from lookalike.search.batch_context import summand
-from lookalike.search.plan import EncodeRequest, QueryPlan, SubQuery, weighted_mean
+from lookalike.search.plan import EncodeRequest, QueryPlan, SubQuery, image_task, weighted_mean
 from lookalike.search.word_query import SpaceWords
 from lookalike.stores.interface import Snapshot, Space
 from lookalike.stores.records import IMPORTED
@@ -241,6 +242,32 @@ class QueryEncoders:
         extractor = self.of(space).extractor
         assert isinstance(extractor, TextExtractor)
         return extractor.extract_text(texts)
+
+    def embed(self, space: Space, terms: Sequence[Term]) -> Embeddings:
+        """Return the vectors of images and texts in a space; see `Library.embed`."""
+        texts = [term.text for term in terms if term.text is not None]
+        if texts and not self.encodes_text(space):
+            raise UsageError(
+                f"{space.name} embeds images only: name the extractor of a model that embeds text (clip)"
+            )
+        requests = [
+            EncodeRequest((image_task(term.image, term),), f"image {number}")
+            for number, term in enumerate(terms, start=1)
+            if term.image is not None
+        ]
+        rows = self.of(space).encode(requests)
+        for row in rows:
+            if isinstance(row, UsageError):
+                raise UsageError(str(row).replace("cannot search with", "cannot embed", 1))
+        vectors = [row for row in rows if not isinstance(row, UsageError)]
+        nothing = np.empty((0, space.width), np.float32)
+        return Embeddings(
+            space.name,
+            space.revision,
+            space.similarity,
+            normalise(np.concatenate([nothing, *vectors])),
+            normalise(self.encode_text(space, texts)) if texts else nothing,
+        )
 
     def words_of(self, space: Space) -> SpaceWords:
         """Return the class words and colour words of a space; without any where its extractor has none."""

@@ -23,6 +23,7 @@ from lookalike.server.openapi import openapi_document
 from lookalike.server.responses import HTTPError, handle_error
 from lookalike.server.routes import (
     duplicates,
+    embed,
     explain,
     export,
     images,
@@ -90,8 +91,8 @@ def create_app(library: Library, settings: Settings | None = None) -> FastAPI:
     routers = [
         module.router
         for module in (
-            search, images, export, explain, duplicates, review, library_routes, selection, vectors, jobs,
-            operation, static_files,
+            search, images, export, explain, duplicates, review, library_routes, selection, vectors, embed,
+            jobs, operation, static_files,
         )
     ]  # fmt: skip
     for router in (*routers, head_routes(routers)):

@@ -15,6 +15,7 @@ from lookalike.query import Hit, Hits
 from lookalike.stores.ann_index import Index, IndexCheck
 from lookalike.stores.filters import FieldStats
 from lookalike.stores.records import DecisionKind, Image
+from lookalike.vectors import Similarity
 from lookalike.wire.codec import Document
 from lookalike.wire.documents import DUPLICATES, RESPONSE_HEAD, WHOLE_IMAGE
 
@@ -51,6 +52,18 @@ def failed_hits(reason: str) -> Hits:
     return Hits(
         (), ranked_by="", similarity=None, exact=True, searched_count=0, seconds={}, failure=reason
     )
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedResponse:
+    """Vectors of unit length, in the order of the request; `dim` numbers each."""
+
+    extractor: str
+    revision: str
+    similarity: Similarity
+    dim: int
+    images: tuple[tuple[float, ...], ...] = field(metadata={"digits": 7})
+    texts: tuple[tuple[float, ...], ...] = field(metadata={"digits": 7})
 
 
 @dataclass(frozen=True, slots=True)

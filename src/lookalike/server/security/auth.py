@@ -27,7 +27,9 @@ LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 CSRF_HEADER = "x-lookalike"
 
 # POST requests to these change nothing in the library.
-READ_ONLY_POSTS = frozenset({"/api/search", "/api/batch", "/api/uploads", "/api/session"})
+READ_ONLY_POSTS = frozenset(
+    {"/api/search", "/api/batch", "/api/uploads", "/api/embed", "/api/session"}
+)
 
 # These need no token: nothing in them comes from the library.
 PUBLIC_PATHS = frozenset({"/", "/health", "/favicon.ico", "/api/session"})

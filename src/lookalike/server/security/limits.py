@@ -94,6 +94,7 @@ MAX_LARGE_BODIES = 10
 SMALL_BODY = 1 << 16
 JSON_BODIES = {
     "/api/batch": 4 << 20,
+    "/api/embed": 32 << 20,  # images in base64: long texts, which parse fast
     **dict.fromkeys(
         (
             "/api/search", "/api/images", "/api/images/export", "/api/images/trash",
@@ -106,7 +107,15 @@ JSON_BODIES = {
 # Addresses that take images, vectors and files. Those in `JSON_BODIES` take JSON unless it is a form.
 LARGE_BODIES = frozenset(
     f"/api/{name}"
-    for name in ("search", "uploads", "images", "images/files", "vectors", "feedback/lines")
+    for name in (
+        "search",
+        "embed",
+        "uploads",
+        "images",
+        "images/files",
+        "vectors",
+        "feedback/lines",
+    )
 )
 
 
