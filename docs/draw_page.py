@@ -91,6 +91,40 @@ def embedding_map(page: Any, address: str, out: Path) -> None:
     save(page, out)
 
 
+def duplicates(page: Any, address: str, out: Path) -> None:
+    """Show the sheet of duplicates."""
+    page.goto(f"{address}?page=duplicates")
+    page.wait_for_selector(".dup-group >> nth=1", timeout=120_000)
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(TRANSITIONS)
+    save(page, out)
+
+
+@contextmanager
+def with_copies(demo: Path) -> Iterator[None]:
+    """Have copies in the demo library for a while: a smaller one, a worse one, the same file twice."""
+    folder = demo / "products" / "downloads"
+    folder.mkdir()
+    found = sorted(folder.parent.glob("*/*.jpg"))
+    images = found[len(found) // 6 :: len(found) // 3]
+    index = [sys.executable, "-m", "lookalike.cli", "index", str(folder.parent)]
+    index += ["--library", str(demo)]
+    try:
+        for image, scale, quality in zip(images, (0.5, 1, 0), (80, 40, 0), strict=False):
+            copy = folder / f"{image.stem} (1).jpg"
+            if scale == 0:
+                shutil.copyfile(image, copy)
+                continue
+            with Image.open(image) as original:
+                size = [round(side * scale) for side in original.size]
+                original.resize(tuple(size)).save(copy, quality=quality)
+        subprocess.run(index, check=True)
+        yield
+    finally:
+        shutil.rmtree(folder)
+        subprocess.run([*index, "--prune"], check=True)
+
+
 def recording(page: Any, address: str, query: Path, out: Path) -> None:
     """Record a search, a region and a comparison as an animated WebP."""
     frames: list[Image.Image] = []
@@ -149,6 +183,11 @@ def main() -> None:
 
     chromium = shutil.which("chromium")
     assert chromium, "install Debian's package `chromium`"
+    with with_copies(options.demo), serving(options.demo) as address, sync_playwright() as run:
+        page = run.chromium.launch(executable_path=chromium, args=["--no-sandbox"]).new_page(
+            viewport={"width": WIDE, "height": HIGH}
+        )
+        duplicates(page, address, options.out / "page-duplicates.jpg")
     with serving(options.demo) as address, sync_playwright() as run:
         browser = run.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": WIDE, "height": HIGH})
