@@ -16,13 +16,19 @@ PHOTOS_TO_LEARN ?= $(error PHOTOS_TO_LEARN="FOLDER FOLDER:VIEWS": folders or zip
 HOURS   ?= 4
 RUN     ?= training-run
 
-.PHONY: demo test test-lowest check bench docs site sbom audit wheel format clean train
+.PHONY: demo test torture soak test-lowest check bench docs site sbom audit wheel format clean train
 
 demo: $(VENV)/.installed  ## draw a catalogue of products, index it, search it (PHOTOS=~/Pictures: your own)
 	$(BIN)/lookalike demo $(if $(PHOTOS),--photos "$(PHOTOS)")
 
 test: $(VENV)/.developing  ## run all tests, one process a core (ARGS="tests/search -k name": some)
 	$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
+
+torture: $(VENV)/.developing  ## the long forms of tests/faults: kills, power cuts, full and failing disks (docs/reliability.md)
+	$(BIN)/python -m pytest -n 0 -m torture $(ARGS)
+
+soak: $(VENV)/.developing  ## index, search, delete and kill for MINUTES=60; plots memory, handles, disk and latency
+	$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),60)
 
 check: $(VENV)/.developing site  ## format, lint, links of the docs, types (of the page, too, where Node and TypeScript are)
 	$(BIN)/ruff format --check .

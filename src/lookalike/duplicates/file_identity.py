@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from lookalike.images.pages import file_of, is_page
-from lookalike.images.reading import inode_of, mtime_ns_of
+from lookalike.images.reading import inode_of, mtime_ns_of, open_original
 from lookalike.stores.interface import Image, Snapshot
 
 Identity: TypeAlias = tuple[int, int] | str
@@ -81,7 +81,7 @@ class FileIdentities:
         if known is None or known.inode in (None, inode_of(state)):
             return False
         try:
-            with path.open("rb") as file:
+            with os.fdopen(open_original(path), "rb") as file:
                 return hashlib.file_digest(file, "sha256").digest() != known.hash
         except OSError:
             return True

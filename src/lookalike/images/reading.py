@@ -28,6 +28,9 @@ _NO_PERMISSION, _NOT_OPENED, _NOT_READ = (
 
 NOT_A_FILE = "is a folder, a pipe or a device, not a file; leave it out with --exclude"
 
+# Of other users' files the system refuses it, and the time of their last access changes.
+_NO_ACCESS_TIME = getattr(os, "O_NOATIME", 0)
+
 # O_NONBLOCK: opening a FIFO would otherwise wait for a writer. O_BINARY is for Windows.
 _OPEN_FLAGS = (
     os.O_RDONLY
@@ -124,7 +127,7 @@ def _read(path: str, max_bytes: int) -> Content:
 
 def _read_file(path: str, max_bytes: int) -> Content:
     try:
-        handle = os.open(path, _OPEN_FLAGS)
+        handle = open_original(path)
     except OSError as error:
         raise _cannot_open(error) from None
     except ValueError:
@@ -149,6 +152,14 @@ def _read_file(path: str, max_bytes: int) -> Content:
     finally:
         os.close(handle)
     return Content(data, hashlib.sha256(data).digest(), len(data), mtime_ns_of(state))
+
+
+def open_original(path: str | os.PathLike[str]) -> int:
+    """Open a file for reading without changing the time of its last access, where the system permits that."""
+    try:
+        return os.open(path, _OPEN_FLAGS | _NO_ACCESS_TIME)
+    except PermissionError:
+        return os.open(path, _OPEN_FLAGS)
 
 
 def content_of(name: str, data: bytes, mtime_ns: int = 0) -> Content:

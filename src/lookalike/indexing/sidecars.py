@@ -16,6 +16,7 @@ read into a caption.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import Any
 
 from lookalike.errors import ImageError
 from lookalike.images.metadata.read_metadata import sidecar_fields
+from lookalike.images.reading import open_original
 from lookalike.images.remote import fetch
 from lookalike.images.sniff import IMAGE_SUFFIXES
 from lookalike.images.walk import FoundFile
@@ -230,7 +232,7 @@ def read_sidecar(found: FoundFile, kind: str) -> dict[str, Any]:
     if is_url(found.path):
         data = b"" if found.size > MAX_BYTES else fetch(found.path)
     else:
-        with Path(found.path).open("rb") as handle:
+        with os.fdopen(open_original(found.path), "rb") as handle:
             data = handle.read(MAX_BYTES + 1)
     if max(len(data), found.size) > MAX_BYTES:
         raise ValueError(f"larger than {MAX_BYTES >> 20} MB")

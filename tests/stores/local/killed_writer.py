@@ -139,7 +139,7 @@ def run_until_killed(
     return False
 
 
-def main(place: str) -> None:
+def main(place: str, kills: int = KILLS) -> None:
     """Print how many writers were killed, and how many finished."""
     local_store.COMPACT_AT_LEAST = 10
     # A kill does not lose what the system has written; only a power cut does. Syncing would take long.
@@ -152,7 +152,7 @@ def main(place: str) -> None:
     expected = contents(undisturbed)
     chance = random.Random(3)
     killed = finished = 0
-    for turn in range(KILLS):
+    for turn in range(kills):
         folder = Path(place) / f"killed {turn // KILLS_PER_LIBRARY}"
         if run_until_killed(folder, int(counter.count * chance.random() ** 2) + 1):
             killed += 1

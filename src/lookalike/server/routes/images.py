@@ -21,7 +21,7 @@ from lookalike.duplicates.companions import FolderListings
 from lookalike.errors import ImageError, Outcome
 from lookalike.images import pages
 from lookalike.images.formats import FORMATS, is_readable, still_of
-from lookalike.images.reading import read
+from lookalike.images.reading import open_original, read
 from lookalike.images.sniff import HEAD_BYTES, kind_of
 from lookalike.object_storage import is_url, shown
 from lookalike.query import Hits, Query, Term
@@ -440,5 +440,5 @@ def media_type_of(name: str, head: bytes) -> str:
 
 def first_bytes(path: Path) -> bytes:
     """Return the bytes of a file by which its format is recognised."""
-    with path.open("rb") as file:
+    with os.fdopen(open_original(path), "rb") as file:
         return file.read(HEAD_BYTES)

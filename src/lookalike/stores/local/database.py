@@ -144,6 +144,8 @@ def translate_errors(folder: Path) -> Iterator[None]:
             raise _no_locks_error(folder) from error
         if error.errno in (errno.EMFILE, errno.ENFILE):
             raise _too_many_open_error(folder) from error
+        if error.errno == errno.ENOMEM:  # of mmap
+            raise MemoryError(f"not enough memory to read the library in {folder}") from error
         if error.errno in (errno.EIO, errno.ESTALE):
             raise _failing_disk_error(folder, error) from error
         raise

@@ -19,7 +19,7 @@ from lookalike.errors import (
     NoLibrary,
     UsageError,
 )
-from lookalike.files import keep_private
+from lookalike.files import keep_private, sync_folder
 from lookalike.stores.local.database import (
     CATALOGUE,
     connect,
@@ -84,7 +84,10 @@ class LocalStore:
             raise UsageError(f"{folder} is a file: name a folder for the library")
         with translate_errors(folder):
             folder.parent.mkdir(parents=True, exist_ok=True)
-            folder.mkdir(mode=PRIVATE, exist_ok=True)
+            if not folder.is_dir():
+                folder.mkdir(mode=PRIVATE, exist_ok=True)
+                with suppress(PermissionError):  # of a folder that may be entered, not listed
+                    sync_folder(folder.parent)
             if not (folder / CATALOGUE).exists():
                 _refuse_orphans(folder)
                 with write_lock(folder):
