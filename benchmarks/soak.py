@@ -111,7 +111,7 @@ class Disturber:
         self._verify()
 
     def _change(self) -> None:
-        files = sorted(self._photos.rglob("*.jpg"))
+        files = sorted(self._photos.glob("[0-9]/*.jpg"))
         self._chance.shuffle(files)
         for file in files[:20]:
             file.unlink()
@@ -154,7 +154,7 @@ class Disturber:
     def _verify(self) -> None:
         self._run("check")
         self._counters.checks += 1
-        files = sorted(self._photos.rglob("*.jpg"))
+        files = sorted(self._photos.glob("[0-9]/*.jpg"))
         for file in self._chance.sample(files, 2):
             found = self._run("search", str(file), "-k", "1", "--format", "json", "-e", "histogram")
             hits = json.loads(found or '{"hits": []}')["hits"]

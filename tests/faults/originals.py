@@ -106,15 +106,20 @@ def commands(photos: Path, out: Path) -> list[list[str]]:
         ["export-metadata", "--dry-run"],
         ["copy", str(out / "library"), str(out / "copied")],
         ["evaluate", "--self-test", "-e", "histogram", "--queries", "3"],
-        ["train", str(photos), "--labels", "folders", "-e", "histogram", "-o", str(out / "model")],
+        [
+            *("train", str(photos), "--labels", "folders", "-e", "histogram", "--force"),
+            *("--held-out", "0.5", "-o", str(out / "model")),
+        ],
         ["benchmark", "extractors", str(photos), "-e", "dhash", "--limit", "4"],
         ["drop", "dhash"],
         ["remove", one],
     ]
 
 
-def routes(library: Path, changed: list[str], photos: Path, before: object) -> None:
-    """Send requests to every route that touches files of the library."""
+def routes(
+    library: Path, changed: list[str], failed: dict[str, str], photos: Path, before: object
+) -> None:
+    """Send requests to the routes that touch files, but those that move them to the trash by request."""
     from fastapi.testclient import TestClient
 
     from lookalike import Library
@@ -124,25 +129,32 @@ def routes(library: Path, changed: list[str], photos: Path, before: object) -> N
     with (
         Library.open(library) as opened,
         TestClient(
-            create_app(opened, Settings(writable=True)), base_url="http://127.0.0.1:8000"
+            create_app(opened, Settings(writable=True, allow_roots=(str(photos),))),
+            base_url="http://127.0.0.1:8000",
         ) as client,
     ):
-        listed = client.get("/api/images").json()
-        ids = [image["id"] for image in listed["images"]][:2]
-        for id in ids:
-            for path in (
-                f"/api/images/{id}",
-                f"/api/images/{id}/file",
-                f"/api/images/{id}/thumbnail",
-            ):
-                client.get(path)
-        body = {"ids": ids}
-        client.post("/api/images/export", json=body)
-        client.patch("/api/images", json=body | {"add_tags": ["x"]})
-        client.get("/api/search", params={"like": ids[0]})
-        client.get("/api/explain", params={"query": ids[0], "hit": ids[-1]})
-        client.request("DELETE", "/api/images", json=body)
-        client.post("/api/index")
+        ids = [image["id"] for image in client.get("/api/images").json()["images"]][:2]
+        chosen = {"ids": ids}
+        for method, path, options in (
+            *(
+                ("GET", f"/api/images/{id}{what}", {})
+                for id in ids
+                for what in ("", "/file", "/thumbnail")
+            ),
+            ("GET", f"/api/images/{ids[0]}/neighbours", {}),
+            ("GET", "/api/search", {"params": {"image": ids[0]}}),
+            ("GET", "/api/explain", {"params": {"query": ids[0], "hit": ids[1]}}),
+            ("GET", "/api/duplicates", {"params": {"kind": "exact"}}),
+            ("GET", "/api/map", {"params": {"method": "pca"}}),
+            ("GET", "/api/failures", {}),
+            ("POST", "/api/images/export", {"json": chosen | {"format": "zip"}}),
+            ("POST", "/api/images/export", {"json": chosen}),
+            ("PATCH", "/api/images", {"json": chosen | {"add_tags": ["x"]}}),
+            ("DELETE", "/api/images", {"json": chosen}),
+        ):
+            response = client.request(method, path, headers={"X-Lookalike": "1"}, **options)
+            if response.status_code >= 400:
+                failed[f"{method} {path}"] = response.text[:300]
     if without_access(state(photos)) != without_access(before):
         changed.append("HTTP")
 
@@ -183,7 +195,7 @@ def main(photos: Path, out: Path, *chosen: str) -> None:
                 changed.append(" ".join(line))
                 before = state(photos)
     if not chosen:
-        routes(library, changed, photos, before)
+        routes(library, changed, failed, photos, before)
     print(json.dumps({"changed": changed, "failed": failed, "missing": covered(lines)}))
 
 
