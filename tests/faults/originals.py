@@ -24,7 +24,8 @@ NOT_OVER_IMAGES = {
     "models get": "downloads",
     "models words": "words of networks",
     "serve": "see `routes`",
-    "judge": "a server, of `judge --results`",
+    "judge": "a server",
+    "mcp": "a server with the same library",
     "demo": "draws its own images",
     "benchmark search": "vectors drawn at random",
     "benchmark pca": "public data sets",
@@ -152,7 +153,13 @@ def routes(
             ("PATCH", "/api/images", {"json": chosen | {"add_tags": ["x"]}}),
             ("DELETE", "/api/images", {"json": chosen}),
         ):
-            response = client.request(method, path, headers={"X-Lookalike": "1"}, **options)
+            response = client.request(
+                method,
+                path,
+                headers={"X-Lookalike": "1"},
+                params=options.get("params"),
+                json=options.get("json"),
+            )
             if response.status_code >= 400:
                 failed[f"{method} {path}"] = response.text[:300]
     if without_access(state(photos)) != without_access(before):

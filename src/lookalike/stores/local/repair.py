@@ -16,7 +16,7 @@ import numpy as np
 from lookalike.errors import LibraryDamaged
 from lookalike.stores.local import checksums
 from lookalike.stores.local.ann import index_files
-from lookalike.stores.local.apply_entries import delete_chosen
+from lookalike.stores.local.apply_entries import count_deleted, delete_chosen
 from lookalike.stores.local.check import check_derived, check_space, impossible_rows
 from lookalike.stores.local.database import (
     CATALOGUE,
@@ -35,7 +35,7 @@ from lookalike.vectors.blocks import Rows
 
 
 def repair_catalogue(folder: Path) -> list[str]:
-    """Make again what the catalogue derives from its own tables, and drop rows that contradict others.
+    """Make again what the catalogue derives from its own tables.
 
     Returns what was mended, a line each. `LibraryDamaged` if SQLite cannot read the rest, `LibraryBusy`.
     """
@@ -59,12 +59,9 @@ def repair_catalogue(folder: Path) -> list[str]:
                 f"{folder / CATALOGUE} cannot be repaired ({rest[0]}): restore it from a backup, or delete "
                 "that folder and index again"
             )
-        dropped = _drop_contradictions(connection)
     lines = ["catalogue: the index of texts and the columns of filters are made again"]
     if broken:
         lines.append(f"catalogue: its indexes were damaged ({broken[0]}) and are made again")
-    if dropped:
-        lines.append(f"catalogue: {dropped} rows that contradict others are dropped")
     return lines
 
 
@@ -85,12 +82,10 @@ def _empty_text_table(connection: sqlite3.Connection) -> None:
 
 def _drop_contradictions(connection: sqlite3.Connection) -> int:
     """Delete rows that name what is not there, or one vector for two images."""
-    before = connection.total_changes
     with transaction(connection):
-        connection.execute("CREATE TEMP TABLE deleted (id INTEGER PRIMARY KEY)")
-        connection.execute("CREATE TEMP TABLE stale (image INTEGER, space INTEGER)")
+        connection.execute("DELETE FROM temp.deleted")
         connection.execute(
-            "INSERT INTO deleted SELECT id FROM images WHERE root NOT IN (SELECT id FROM roots)"
+            "INSERT INTO temp.deleted SELECT id FROM images WHERE root NOT IN (SELECT id FROM roots)"
         )
         before = connection.total_changes
         for statement in (
@@ -108,16 +103,21 @@ def _drop_contradictions(connection: sqlite3.Connection) -> int:
                       (SELECT space, row FROM placements GROUP BY space, row HAVING count(*) > 1)""",
         ):
             connection.execute(statement)
-        if connection.execute("SELECT 1 FROM deleted").fetchone():
+        dropped = connection.total_changes - before
+        if connection.execute("SELECT 1 FROM temp.deleted").fetchone():
+            dropped += count_deleted(connection)
             delete_chosen(connection)
-    return connection.total_changes - before
+    return dropped
 
 
 def repair_spaces(folder: Path, connection: sqlite3.Connection) -> Iterator[str]:
-    """Drop damaged vectors, write ids again, add missing checksums, and disable damaged ANN indexes.
+    """Drop contradictions and damaged vectors, write ids again, add missing checksums, and disable
+    damaged ANN indexes.
 
     Yields what was done, a line each. Needs the writer's connection.
     """
+    if dropped := _drop_contradictions(connection):
+        yield f"catalogue: {dropped} rows that contradict others are dropped"
     for space in space_rows(connection):
         if list(check_space(folder, connection, space)):
             below = min(rows_on_disk(folder, space), space.rows)
