@@ -80,7 +80,7 @@ def test_an_index_reaches_its_recall_with_and_without_filters(
     assert built.recall >= built.target == 0.95
     queries = image_vectors(20, seed=9)
     assert recall(store, queries) >= 0.9
-    monkeypatch.setattr("lookalike.stores.postgres.milvus_vectors.IDS_AT_A_TIME", 300)
+    monkeypatch.setattr("lookalike.stores.postgres.milvus_vectors.GRAPH_SHARE", 0.3)
     for share in (0.7, 0.16):  # by asking for more, and by naming those that pass
         among = ids[np.random.default_rng(2).random(COUNT) < share]
         assert recall(store, queries, among=among) >= 0.9
@@ -356,3 +356,14 @@ def test_new_vectors_are_found_by_the_index_at_once(store: Store) -> None:
         writer.remove(new[::2])
     with store.snapshot() as snapshot:
         assert not set(new[::2]) & set(snapshot.search(KEY, queries, 3).ids.ravel().tolist())
+    with store.snapshot() as before:  # it may read them, so they are not deleted from Milvus
+        near = before.search(KEY, queries[1:2], 40).ids[0].tolist()
+        with store.writer() as writer:
+            writer.remove(near)
+        with store.snapshot() as snapshot:
+            found = snapshot.search(KEY, queries[1:2], 5)
+            exact = snapshot.search(KEY, queries[1:2], 5, exact=True)
+        assert not found.exact
+        assert not set(near) & set(found.ids[0].tolist())
+        assert len(np.intersect1d(found.ids, exact.ids)) >= 4
+        assert before.search(KEY, queries[1:2], 40).ids[0].tolist() == near

@@ -343,8 +343,10 @@ def _share(held_out: _HeldOut, number: int, similarities: NDArray[np.float32]) -
 def _tuned(snapshot: PostgresSnapshot, row: SpaceRow, held_out: _HeldOut, target: float) -> Index:
     """Return the index with the least effort that reaches the target recall, or with the largest."""
     index = Index("", 0.0, target, 0.0, 0, 0.0, row.space.count, 0, 0, "")
+    # Milvus compares the vectors themselves, pgvector often halves of them.
+    candidates = K if row.collection is not None else 2 * K
     for ef in EF_STEPS:
-        tried = replace(index, nprobe=ef, candidates=min(2 * K, ef))
+        tried = replace(index, nprobe=ef, candidates=min(candidates, ef))
         shares: list[float] = []
         times: list[float] = []
         for number, vector in enumerate(held_out.vectors):

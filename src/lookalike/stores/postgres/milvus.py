@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,11 +63,15 @@ class Milvus:
     """A Milvus server. Connects on first use; one object serves all threads of a process."""
 
     def __init__(self, url: str) -> None:
-        """url: `milvus://HOST:PORT/DATABASE`, without user and password, which are in MILVUS_TOKEN."""
+        """url: `milvus://HOST:PORT/DATABASE`, without user and password, which are in MILVUS_TOKEN.
+
+        `tables` is for `milvus_vectors`: by table, a state of a space, and its rows and images.
+        """
         self.url = url
         self._client: Any = None
         self._lock = threading.Lock()
         self._ready: set[str] = set()
+        self.tables: dict[str, tuple[UUID, tuple[Ids, Ids] | None]] = {}
 
     def call(self, method: str, *arguments: Any, **options: Any) -> Any:
         """Return what this method of `pymilvus.MilvusClient` returns; a starting server is waited for.
@@ -345,13 +350,13 @@ class Collection:
         self.milvus.call("flush", self.name)
         while True:
             facts = self.milvus.call("describe_index", self.name, "vector")
+            if facts.get("state") == "Failed":
+                raise LibraryError(
+                    f"{self.milvus.url} could not build the index of {self.name}: see its log"
+                )
             if not int(facts.get("pending_index_rows", 0)):
                 return
             time.sleep(0.5)
-
-    def flush(self) -> None:
-        """Write what is in memory to segments."""
-        self.milvus.call("flush", self.name)
 
     def _at_least(self) -> dict[str, Any]:
         """Return the consistency of searches: they see all that the library knows, and wait only for that."""

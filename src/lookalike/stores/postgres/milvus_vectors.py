@@ -35,8 +35,17 @@ MAX_OVER_FETCHED = 8_192
 OVER_FETCHED = 2.0
 """As a multiple of those that would be enough if similar images passed a filter as often as others."""
 
+SPARE = 16
+"""Multiple of the neighbours that are asked for once more where too few of them belong to images."""
+
 MAX_NAMED = 20_000
 """Rows that a search names one by one as those that pass a filter: reading them takes Milvus some time."""
+
+GRAPH_SHARE = 0.05
+"""Share of the rows below which Milvus compares all that pass, and does not search its graph."""
+
+MAX_HELD = 1_000_000
+"""Rows of a space up to which its table is held in memory: 16 MB."""
 
 HITS_AT_A_TIME = 65_536
 """Neighbours, of all queries of a request together."""
@@ -73,7 +82,7 @@ def milvus_blocks(
 def milvus_fetch(connection: Connection, row: SpaceRow, ids: Ids) -> Matrix:
     """Return the vectors of those of the ids that have one."""
     collection = _collection(row)
-    rows, images = _named(connection, row, "image = ANY(%s)", (IdArray(ids),))
+    rows, images = _of_images(connection, row, ids)
     step = max(1, min(IDS_AT_A_TIME, MESSAGE_BYTES // (4 * row.space.dim)))
     parts = [
         collection.vectors(one_of(rows[start : start + step]), row.space.dim)
@@ -102,6 +111,33 @@ def _named(
     ).fetchone()
     assert found is not None
     return ids_from(found[0]), ids_from(found[1])
+
+
+def _whole_table(connection: Connection, row: SpaceRow) -> tuple[Ids, Ids] | None:
+    """Return all rows of a space, rising, and their images, from memory.
+
+    None for a large space, and where nobody has asked before since the space has changed.
+    """
+    known = _collection(row).milvus.tables
+    changed, table = known.get(row.table, (None, None))
+    if row.space.count > MAX_HELD:
+        return None
+    if changed != row.changed:
+        known[row.table] = row.changed, None
+        return None
+    if table is None:
+        table = _named(connection, row, "true", ())
+        known[row.table] = row.changed, table
+    return table
+
+
+def _of_images(connection: Connection, row: SpaceRow, ids: Ids) -> tuple[Ids, Ids]:
+    """Return the rows of these images, rising, and the images in their order."""
+    table = _whole_table(connection, row)
+    if table is None:
+        return _named(connection, row, "image = ANY(%s)", (IdArray(ids),))
+    at = np.flatnonzero(np.isin(table[1], ids))
+    return table[0][at], table[1][at]
 
 
 def _joined(
@@ -315,11 +351,17 @@ def milvus_candidates(
     enough of them, and where similar images pass the filter too seldom, they are named after all.
     """
     if among is None:
-        yield from _search(connection, row, queries, effort, None)
+        for number, found in enumerate(_search(connection, row, queries, effort, None)):
+            if len(found[0]) >= enough:
+                yield found
+            else:  # there are rows of images that have gone, but a snapshot may still read them
+                more = effort[0], min(MAX_HITS, SPARE * effort[1])
+                yield from _search(connection, row, queries[number : number + 1], more, None)
         return
-    passing = _named(connection, row, "image = ANY(%s)", (IdArray(among),))
-    limit = int(OVER_FETCHED * effort[1] * row.space.count / max(len(passing[0]), 1))
-    if limit > MAX_OVER_FETCHED or len(passing[0]) <= IDS_AT_A_TIME:
+    passing = _of_images(connection, row, among)
+    share = max(len(passing[0]), 1) / row.space.count
+    limit = int(OVER_FETCHED * effort[1] / share)
+    if limit > MAX_OVER_FETCHED or share < GRAPH_SHARE:
         yield from _search(connection, row, queries, effort, passing)
         return
     for number, chosen in enumerate(
@@ -342,6 +384,8 @@ def _search(
     collection, (ef, candidates) = _collection(row), effort
     named = [""]
     if passing is not None:
+        # So many vectors that do not pass are met on the way to one that does.
+        ef = min(MAX_HITS, int(ef * row.space.count / max(min(len(passing[0]), MAX_NAMED), 1)))
         starts = range(0, len(passing[0]), MAX_NAMED)
         named = [one_of(passing[0][start : start + MAX_NAMED]) for start in starts]
     size = candidates * len(named) * row.space.dim * 4
@@ -355,7 +399,7 @@ def _search(
         found = [
             tuple(map(np.concatenate, zip(*own, strict=True))) for own in zip(*parts, strict=True)
         ]
-        known = passing
+        known = passing or _whole_table(connection, row)
         if known is None:
             rows = np.unique(np.concatenate([numbers for numbers, _ in found]))
             known = _named(connection, row, "row = ANY(%s)", (IdArray(rows),))
