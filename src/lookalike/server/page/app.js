@@ -4,7 +4,6 @@
 import { navigate, startNavigation } from "./address.js";
 import { openSession, sentence } from "./api.js";
 import { ActionBar } from "./action_bar.js";
-import { Help } from "./help.js";
 import { Header, SCREENS } from "./header.js";
 import { html, render, useEffect, useState, useStore } from "./html.js";
 import { listenForImages } from "./image_input.js";
@@ -16,9 +15,7 @@ import { SearchView } from "./search_view.js";
 import { clearSelection } from "./selection.js";
 import { loadSettings } from "./settings.js";
 import { state, update } from "./store.js";
-import { TileMenu } from "./tile_menu.js";
 import { Toasts } from "./toasts.js";
-import { TokenDialog } from "./token_dialog.js";
 import { ErrorMessage, hideMissingImages, isTyping } from "./ui.js";
 import { t } from "./words.js";
 
@@ -47,15 +44,19 @@ function Screen() {
   return View ? html`<${View} key=${page} />` : html`<div class="empty" role="status" />`;
 }
 
-/** The large view is loaded when an image is first opened. */
-function Large() {
-  const open = useStore((state) => state.address.open);
-  const [View, setView] = useState(/** @type {any} */ (null));
-  useEffect(() => {
-    if (open !== null && !View) tryOrToast(() => import("./large_view.js").then((module) => setView(() => module.LargeView)));
-  }, [open]);
-  return View && open !== null ? html`<${View} />` : null;
+/** Return a component that is loaded when it is first shown. */
+function lazy(load) {
+  return function Lazy(attributes) {
+    const [View, setView] = useState(/** @type {any} */ (null));
+    useEffect(() => { tryOrToast(async () => { const found = await load(); setView(() => found); }); }, []);
+    return View && html`<${View} ...${attributes} />`;
+  };
 }
+
+const LargeView = lazy(async () => (await import("./large_view.js")).LargeView);
+const Help = lazy(async () => (await import("./help.js")).Help);
+const TokenDialog = lazy(async () => (await import("./token_dialog.js")).TokenDialog);
+const TileMenu = lazy(async () => (await import("./tile_menu.js")).TileMenu);
 
 function titleOf(address) {
   const words = address.terms.filter((term) => term.kind === "text").map((term) => (term.weight < 0 ? `−${term.value}` : term.value));
@@ -67,7 +68,7 @@ function titleOf(address) {
 function App() {
   const address = useStore((state) => state.address), library = useStore((state) => state.library);
   const error = useStore((state) => state.startError), dialog = useStore((state) => state.dialog);
-  const hasSelection = useStore((state) => state.selection.size > 0);
+  const hasMenu = useStore((state) => state.menu !== null), hasSelection = useStore((state) => state.selection.size > 0);
   useEffect(() => { document.title = titleOf(address); }, [address]);
   useEffect(() => { document.body.classList.toggle("has-selection", hasSelection); }, [hasSelection]);
   return html`
@@ -78,8 +79,8 @@ function App() {
       ${error ? html`<${ErrorMessage} error=${error} retry=${start} />` : library && html`<${Screen} />`}</main>
     <${ActionBar} />
     <${Toasts} />
-    <${TileMenu} />
-    ${library && html`<${Large} />`}
+    ${hasMenu && html`<${TileMenu} />`}
+    ${library && address.open !== null && html`<${LargeView} />`}
     ${dialog === "help" && html`<${Help} />`}
     ${dialog === "token" && html`<${TokenDialog} onAccepted=${() => { update({ dialog: "" }); start(); }} />`}`;
 }

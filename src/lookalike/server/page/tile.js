@@ -7,8 +7,7 @@ import { scoreText, similarity, titleOf, valueText } from "./format.js";
 import { html, memo, useEffect, useRef, useState } from "./html.js";
 import { lessLike, moreLike } from "./results.js";
 import { toggle } from "./selection.js";
-import { state } from "./store.js";
-import { openTileMenu } from "./tile_menu.js";
+import { state, update } from "./store.js";
 import { Button, Icon } from "./ui.js";
 import { t } from "./words.js";
 
@@ -67,7 +66,7 @@ function TileView({ item, index, x, y, width, height, below, isFetched, isTabbab
   const [isNear, setNear] = useState(false);
   const hasControls = isNear || isSelecting || sign !== 0 || NO_HOVER.matches;
   /** A long press opens the menu of the image; while images are selected it selects this one, too. */
-  const press = () => { toggle(item.id); if (!isSelecting) openTileMenu(item); };
+  const press = () => { toggle(item.id); if (!isSelecting) update({ menu: item }); };
   const tap = (event) => {
     if (!isSelecting || !NO_HOVER.matches) return;
     toggle(item.id);

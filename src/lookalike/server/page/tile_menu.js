@@ -7,7 +7,7 @@ import { fileNameOf, titleOf } from "./format.js";
 import { html, useStore } from "./html.js";
 import { lessLike, moreLike, onlyLike } from "./results.js";
 import { deselect } from "./selection.js";
-import { state, update } from "./store.js";
+import { update } from "./store.js";
 import { Dialog, Icon } from "./ui.js";
 import { t } from "./words.js";
 
@@ -28,6 +28,3 @@ export function TileMenu() {
     <a class="button menu-item" href=${originalFile(item.id)} download=${fileNameOf(item.path)} onclick=${act(() => {})}><span>${t("download")}</span><${Icon} name="export" /></a>
     ${entry("close", t("cancel"), act(() => {}))}<//>`;
 }
-
-/** Open the menu of an image. */
-export const openTileMenu = (item) => { if (!state.menu) update({ menu: item }); };
