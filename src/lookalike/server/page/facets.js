@@ -44,7 +44,7 @@ export function Facets({ children }) {
   const [open, setOpen] = useState(() => new Set(fields.filter((field, i) => i < OPEN_COUNT || isSet(field)).map((field) => field.name)));
   const [counts, setCounts] = useState(/** @type {Record<string, any> | null} */ (null));
   // Images first: a browser opens six connections to a server, which these requests would fill.
-  const isReady = useStore((store) => Boolean(store.results) && !store.results.isLoading);
+  const isReady = useStore((store) => store.address.page !== "search" || (Boolean(store.results) && !store.results.isLoading));
   // All at once, so that nothing moves while one after the other arrives.
   useEffect(() => {
     const request = new AbortController();
