@@ -10,6 +10,12 @@ BINS   := $(notdir $(BIN))
 SUPPLY := $(VENV)/supply/$(BINS)
 LOWEST := $(VENV)/lowest/$(BINS)
 
+# The oldest supported versions are tested without extras, and their warnings do not count.
+LOWEST_TOOLS := pytest pytest-xdist hypothesis httpx scikit-image
+LOWEST_TESTS := -o filterwarnings=default tests/ann tests/cli/test_index.py tests/cli/test_program.py tests/cli/test_search.py \
+  tests/images tests/library/test_indexing.py tests/search tests/server/test_images.py tests/server/test_openapi.py \
+  tests/server/test_search.py tests/stores/local tests/vectors tests/wire
+
 # Inputs of the training of the built-in network (docs/model-card.md); RUN holds views, checkpoint and curves.
 TEACHER ?= efficientnet-lite2
 PHOTOS_TO_LEARN ?= $(error PHOTOS_TO_LEARN="FOLDER FOLDER:VIEWS": folders or zip files of photos)
