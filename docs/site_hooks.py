@@ -57,6 +57,13 @@ REFERENCE = (
 LINK = re.compile(r"(\]\()([^)\s#]+)((?:#[^)\s]*)?\))")
 
 
+def on_config(config: MkDocsConfig) -> None:
+    """List the pages that the navigation does not name at its end, so that a new page is not lost."""
+    pages = {file.relative_to(ROOT / "docs").as_posix() for file in (ROOT / "docs").rglob("*.md")}
+    if missing := sorted(pages - set(re.findall(r"[\w./-]+\.md", str(config.nav)))):
+        config.nav.append({"More": missing})
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are not in docs/."""
     for source, site in OUTSIDE.items():

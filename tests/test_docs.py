@@ -33,15 +33,12 @@ def test_man_shows_the_man_page_without_a_warning() -> None:
     assert "lookalike search cat.jpg" in shown.stdout and "--min-relevance" in shown.stdout
 
 
-def test_every_public_name_is_in_the_reference_and_every_page_in_the_site() -> None:
+def test_every_public_name_is_in_the_reference() -> None:
     import lookalike
 
     hooks = (ROOT / "docs" / "site_hooks.py").read_text(encoding="utf-8")
     named = re.findall(r'"[\w.]*?(\w+)"', hooks[hooks.index("REFERENCE = ") :])
     assert set(lookalike.__all__) - {"LookalikeError", "Outcome"} <= set(named)
-    site = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
-    for page in (ROOT / "docs").rglob("*.md"):
-        assert page.relative_to(ROOT / "docs").as_posix() in site
 
 
 def test_the_licences_are_those_of_the_pinned_versions() -> None:
