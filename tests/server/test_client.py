@@ -337,10 +337,12 @@ def test_errors_are_those_of_the_library(served: str) -> None:
 def test_the_examples_of_the_documentation_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "http.md").read_text("utf-8")
-    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    docs = Path(__file__).parents[2] / "docs"
+    pages = "".join((docs / name).read_text("utf-8") for name in ("http.md", "programs.md"))
+    blocks = re.findall(r"```python\n(.*?)```", pages, re.DOTALL)
     folder = album(tmp_path / "photos", 32)
     draw(tmp_path / "cat.jpg", 4)
+    draw(tmp_path / "dog.jpg", 5)
     monkeypatch.chdir(tmp_path)
     with Library.create(folder) as library:
         library.add([folder], extractors=["color", "phash"])
