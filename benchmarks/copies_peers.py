@@ -4,7 +4,7 @@
     PYTHON benchmarks/copies_peers.py DATA_FOLDER FOLDER
     PYTHON benchmarks/copies_peers.py --made FOLDER                  # the images of copies_scale.py
 
-PYTHON has `pip install czkawka==0.1.2 numpy pillow PyWavelets scipy scikit-learn tqdm` and
+PYTHON has `pip install czkawka==0.1.2 numpy pillow PyWavelets scipy scikit-learn tqdm matplotlib` and
 `pip install --no-deps imagededup==0.3.3.post2`: its hashes run without PyTorch, its network does not.
 imagededup compares with 10 of 64 bits by default. Its hashes are computed in one process here; czkawka uses
 all cores.

@@ -14,6 +14,7 @@ from tests.duplicates.image_builders import save, scene
 
 from lookalike import Library
 from lookalike.duplicates.comparison import ComparedFile, Comparison, compare_files
+from lookalike.duplicates.overlay import is_overlay
 from lookalike.duplicates.pixel_compare import PIXELS, GreyImage
 from lookalike.evaluation.edits import EDITS, Edit
 from lookalike.images.pixel_spec import Pixels
@@ -221,6 +222,25 @@ def test_cuts_through_which_the_ground_shows_are_not_letters_over_an_image(
         return np.asarray(image)
 
     assert compared(article(""), article("lace lace")).kind == "near"
+
+
+def test_another_end_of_a_panorama_is_not_letters_over_it() -> None:
+    noise = np.random.default_rng(8).normal(size=(300, 1500, 3))
+    photo = (128 + 700 * cv2.GaussianBlur(noise, (0, 0), 4)).clip(20, 185).astype(np.uint8)
+    other, changed = photo.copy(), np.zeros((300, 1500), bool)
+    changed[:, 1260:] = True
+    other[changed & (cv2.GaussianBlur(noise, (0, 0), 3)[..., 1] > -0.06)] = (215, 215, 215)
+    one, two = (np.asarray(image.mean(axis=2), np.float32) for image in (photo, other))
+    assert not is_overlay(photo, other, one, two, changed, np.ones_like(changed))
+
+
+def test_lines_over_an_image_are_an_edit_of_it() -> None:
+    noise = np.random.default_rng(8).normal(size=(400, 600, 3))
+    photo = (128 + 700 * cv2.GaussianBlur(noise, (0, 0), 4)).clip(20, 215).astype(np.uint8)
+    image = Image.fromarray(photo)
+    ImageDraw.Draw(image).ellipse([120, 60, 460, 330], outline=(255, 0, 0), width=9)
+    found = compared(photo, np.asarray(image))
+    assert (found.kind, found.changes) == ("edit", ("lettered",))
 
 
 def test_small_text_that_differs_in_lossless_screenshots_makes_other_images() -> None:

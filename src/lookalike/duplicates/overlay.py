@@ -24,9 +24,13 @@ MIN_COLOR_SHARE = 0.15
 # Share of what does not differ from which a color is the ground: white between the articles of a shop is not
 # drawn over them.
 MAX_GROUND = 0.2
-# Largest half width of nine tenths of letters and lines, relative to the longer side; and smallest length of
-# all strokes, in widths of a stroke: a word of five letters has about 60, a standing person 4.
+# Largest half width of nine tenths of letters and lines, relative to the longer side of at most 3:2 (those of
+# a panorama are as wide as those of a photo of its height); and smallest length of all strokes, in widths of
+# a stroke: a word of five letters has about 60, a standing person 4.
 MAX_STROKE, MIN_STROKE_LENGTH = 0.03, 25.0
+# Share of the differing pixels that hang together from which they are not several letters, and of the box
+# around these pixels from which they are not a line or a frame either, but another part of a scene.
+MAX_PART, MAX_FILLED = 0.5, 0.25
 
 
 def is_overlay(
@@ -56,9 +60,13 @@ def is_overlay(
     width = cv2.distanceTransform(differing.astype(np.uint8), cv2.DIST_L2, 3)
     stroke = float(np.quantile(width[differing], 0.9))
     if (
-        stroke > MAX_STROKE * max(a.shape)
+        stroke > MAX_STROKE * min(max(a.shape), 1.5 * min(a.shape))
         or differing.sum() < MIN_STROKE_LENGTH * (2 * stroke) ** 2
     ):
+        return False
+    *_, parts, _ = cv2.connectedComponentsWithStats(differing.astype(np.uint8), connectivity=8)
+    *_, wide, high, largest = parts[1 + parts[1:, cv2.CC_STAT_AREA].argmax()].tolist()
+    if largest > MAX_PART * differing.sum() and largest > MAX_FILLED * wide * high:
         return False
     x, y = one[differing].astype(np.int16), other[differing].astype(np.int16)
     same = covered & ~near
