@@ -15,7 +15,10 @@ from tests.images.raw_builder import dng
 from lookalike.errors import ImageError, Outcome
 from lookalike.images import formats, sniff
 from lookalike.images.decode import decode
+from lookalike.images.metadata.facts import Facts
+from lookalike.images.metadata.read_metadata import add_metadata
 from lookalike.images.pixel_spec import Decoded, PixelSpec
+from lookalike.images.raw import raw_blocks
 from lookalike.images.reading import read
 from lookalike.workers.limits import Limits
 
@@ -109,6 +112,7 @@ def test_svg_is_drawn_at_the_size_that_is_needed() -> None:
         '<image href="http://127.0.0.1:9/a.png" width="9" height="9"/>',
         '<image xlink:href="/etc/passwd" width="9" height="9"/>',
         '<use xlink:href="other.svg#a"/>',
+        '<image href="data:image/svg+xml,%3Csvg/%3E" width="9" height="9"/>',
         "<style>@import 'a.css';</style>",
         "<style>rect{fill:url(http://127.0.0.1/a)}</style>",
         '<rect style="fill: url( file:///etc/passwd )"/>',
@@ -201,6 +205,22 @@ def test_raw_files_are_turned_upright(preview: Image.Image | None) -> None:
     assert (decoded.facts.width, decoded.facts.height) == (120, 160)
     assert decoded.pixels.shape[0] > decoded.pixels.shape[1]
     assert is_red_then_blue(decoded, downwards=True)
+
+
+def test_the_metadata_of_a_cr3_file_is_read_from_its_boxes() -> None:
+    def box(name: bytes, directory: dict[int, object]) -> bytes:
+        exif = Image.Exif()
+        exif.update(directory)
+        block = exif.tobytes().removeprefix(b"Exif\x00\x00")
+        return struct.pack(">I4s", len(block) + 8, name) + block
+
+    data = b"\x00\x00\x00\x18ftypcrx \x00\x00\x00\x01crx isom"
+    data += box(b"CMT1", {271: "Canon", 272: "Canon EOS R5"})
+    data += box(b"CMT2", {0x9003: "2024:05:01 12:30:00", 0xA434: "RF50mm"})
+    data += box(b"CMT4", {1: "N", 2: (52.0, 30.0, 0.0), 3: "E", 4: (13.0, 24.0, 0.0)})
+    facts = add_metadata(Facts(1, 1, "raw"), raw_blocks(data))
+    assert (facts.camera, facts.lens) == ("Canon EOS R5", "RF50mm")
+    assert (facts.taken, facts.latitude) == ("2024-05-01T12:30:00", 52.5)
 
 
 def test_raw_files_that_libraw_refuses_say_so() -> None:

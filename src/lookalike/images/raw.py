@@ -4,17 +4,16 @@ the size where the preview is too small."""
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 import numpy as np
 
 from lookalike.errors import ImageError, Outcome
 from lookalike.images.jpeg import read_header
-from lookalike.images.metadata.exif import MAX_NAME
+from lookalike.images.metadata.exif import EXIF, GPS
 from lookalike.images.metadata.facts import MetadataBlocks
 from lookalike.images.pixel_spec import Pixels
 
@@ -31,7 +30,6 @@ class RawImage:
 
     width, height  as the sensor lies, in pixels
     orientation    EXIF orientation of `pixels`, and of `preview` unless that states its own
-    stated         facts that LibRaw knows, for those that the blocks lack
     preview        an embedded JPEG, b"" if `pixels` is given
     """
 
@@ -39,7 +37,6 @@ class RawImage:
     height: int
     orientation: int
     blocks: MetadataBlocks
-    stated: Mapping[str, Any]
     preview: bytes = b""
     pixels: Pixels | None = None
 
@@ -58,7 +55,7 @@ def read_raw(
             orientation = _ORIENTATIONS.get(sizes.flip, 1)
             wanted = min(scale(width, height), WHOLE) * max(width, height)
             preview, pixels = _preview(raw)
-            opened = RawImage(width, height, orientation, _blocks(data, preview), _stated(raw))
+            opened = RawImage(width, height, orientation, raw_blocks(data, preview))
             header = read_header(preview) if preview else None
             if header and max(header.width, header.height) >= wanted:
                 return replace(opened, preview=preview)
@@ -101,27 +98,32 @@ def _preview(raw: Any) -> tuple[bytes, Pixels | None]:
     return b"", pixels if usable else None
 
 
-def _blocks(data: bytes, preview: bytes) -> MetadataBlocks:
-    """Return the EXIF of a raw file: most are TIFF with another signature; Canon's CR3 has it in a box."""
+def raw_blocks(data: bytes, preview: bytes = b"") -> MetadataBlocks:
+    """Return the EXIF of a raw file: most are TIFF with another signature, Canon's CR3 has it in boxes, and the
+    others (Fuji, Sigma) have it in their preview. LibRaw states it, too, but develops the file for that."""
     if data[:2] in (b"II", b"MM") and data[2:4] not in (b"\x1a\x00", b"*\x00", b"\x00*"):
         data = data[:2] + (b"*\x00" if data[:2] == b"II" else b"\x00*") + data[4:]
     if data[:2] in (b"II", b"MM"):
         return MetadataBlocks(data)
-    box = data.find(b"CMT1", 0, 1 << 16)
-    if data[4:8] == b"ftyp" and box > 0:
-        return MetadataBlocks(data[box + 4 : box + (1 << 16)])
+    if data[4:8] == b"ftyp":
+        return MetadataBlocks(_boxed_exif(data[: 1 << 20]))
     header = read_header(preview) if preview else None
     return header.blocks if header else MetadataBlocks()
 
 
-def _stated(raw: Any) -> dict[str, Any]:
-    """Return what LibRaw found itself, for files whose EXIF is elsewhere."""
-    found: dict[str, Any] = {}
-    with suppress(Exception):  # damaged facts must not cost the image
-        moment = raw.other.timestamp
-        moment = moment if isinstance(moment, datetime) else datetime.fromtimestamp(moment)
-        if moment.year > 1990:
-            found["taken"] = moment.replace(tzinfo=None, microsecond=0).isoformat()
-    with suppress(Exception):
-        found["lens"] = str(raw.lens.model or "").strip()[:MAX_NAME] or None
-    return found
+def _boxed_exif(data: bytes) -> Any:
+    """Return the EXIF of a CR3 file, whose directories are files of their own: CMT1, CMT2 (EXIF), CMT4 (GPS)."""
+    from PIL import Image
+
+    def directory(name: bytes) -> Image.Exif:
+        found, at = Image.Exif(), data.find(name)
+        if at >= 4:
+            size = int.from_bytes(data[at - 4 : at], "big")
+            with suppress(Exception):  # a damaged block must not cost the image
+                found.load(b"Exif\x00\x00" + data[at + 4 : at - 4 + size])
+        return found
+
+    whole = directory(b"CMT1")
+    for name, tag in ((b"CMT2", EXIF), (b"CMT4", GPS)):
+        whole.get_ifd(tag).update(dict(directory(name)))
+    return whole

@@ -214,8 +214,11 @@ def _read_all(handle: int, name: str, size: int, max_bytes: int) -> bytes:
         )
     if len(data) == size:
         return data
-    parts = [data]
-    wanted = size - len(data) + 1
+    os.lseek(
+        handle, 0, os.SEEK_SET
+    )  # in one piece: joining the beginning with the rest would copy both
+    parts = []
+    wanted = size + 1
     while wanted > 0 and (part := os.read(handle, wanted)):
         parts.append(part)
         wanted -= len(part)

@@ -37,7 +37,7 @@ _LENGTH = re.compile(r"\s*([+]?[\d.]+(?:[eE][+-]?\d+)?)\s*(px|pt|pc|mm|cm|in|)\s
 _LOADS = re.compile(
     r"url\(\s*['\"]?(?!\s*(?:#|data:|['\"]?\s*\)))([^)]{0,80})|@import\s+(.{0,80})", re.I
 )
-_INSIDE = re.compile(r"#|data:(?:image/(?:png|jpe?g|gif|webp|svg\+xml)|font/|application/)", re.I)
+_INSIDE = re.compile(r"#|data:image/(?:png|jpe?g|gif|webp)[;,]", re.I)
 
 
 def decode_svg(
