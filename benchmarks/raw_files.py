@@ -2,9 +2,9 @@
 
     python benchmarks/raw_files.py JPEG... [--rounds 5]
 
-Each JPEG becomes the preview of a DNG with so many pixels of 16 bits that the file has a byte for each pixel of the
-preview beside it, as the compressed ones of cameras have (--bytes 2: twice as many). Both are read, hashed, decoded and
-extracted in turns, in one process; the time is that of the processor.
+Each JPEG becomes the preview of a DNG with so many pixels of 16 bits that the file has a byte for each pixel
+of the preview beside it, as the compressed ones of cameras have (--bytes 2: twice as many). Both are read,
+hashed, decoded and extracted in turns, in one process; the time is that of the processor.
 """
 
 from __future__ import annotations

@@ -99,8 +99,8 @@ def _preview(raw: Any) -> tuple[bytes, Pixels | None]:
 
 
 def raw_blocks(data: bytes, preview: bytes = b"") -> MetadataBlocks:
-    """Return the EXIF of a raw file: most are TIFF with another signature, Canon's CR3 has it in boxes, and the
-    others (Fuji, Sigma) have it in their preview. LibRaw states it, too, but develops the file for that."""
+    """Return the EXIF of a raw file: most are TIFF with another signature, Canon's CR3 has it in boxes, and
+    the others (Fuji, Sigma) have it in their preview. LibRaw states it, too, but decodes all for that."""
     if data[:2] in (b"II", b"MM") and data[2:4] not in (b"\x1a\x00", b"*\x00", b"\x00*"):
         data = data[:2] + (b"*\x00" if data[:2] == b"II" else b"\x00*") + data[4:]
     if data[:2] in (b"II", b"MM"):
@@ -112,7 +112,7 @@ def raw_blocks(data: bytes, preview: bytes = b"") -> MetadataBlocks:
 
 
 def _boxed_exif(data: bytes) -> Any:
-    """Return the EXIF of a CR3 file, whose directories are files of their own: CMT1, CMT2 (EXIF), CMT4 (GPS)."""
+    """Return the EXIF of a CR3 file, whose directories are in boxes: CMT1, CMT2 (EXIF) and CMT4 (GPS)."""
     from PIL import Image
 
     def directory(name: bytes) -> Image.Exif:
