@@ -157,7 +157,7 @@ function ticksOf(ranges) {
   const years = nameBy(4, (day) => day.slice(0, 4));
   const named = years.length > 2 ? years : nameBy(7, (day) => new Date(day).toLocaleDateString(language, { month: "short", year: "2-digit", timeZone: "UTC" }));
   const step = Math.ceil(named.length / MAX_TICKS);
-  return named.filter((_, i) => i % step === 0);
+  return named.filter(([place], i) => i % step === 0 && place < 0.9 * ranges.length);   // at the end there is no room
 }
 
 /** A range of dates ends before its border. */
