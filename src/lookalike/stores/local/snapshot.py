@@ -19,7 +19,7 @@ from lookalike.stores.local.ann.index_files import Stamp
 from lookalike.stores.local.comparisons import read_comparisons
 from lookalike.stores.local.database import SpaceRow, placeholders, translate_errors
 from lookalike.stores.local.search import search_space
-from lookalike.stores.local.vector_file import MappedVectors, damaged_error, is_cut, row_bytes
+from lookalike.stores.local.vector_file import MappedVectors, damaged_error, row_bytes
 from lookalike.stores.records import (
     Decision,
     DecisionKind,
@@ -140,7 +140,7 @@ class LocalSnapshot:
             index=None if exact else self._indexes.get(row, mapped, self._stamp(row)),
             gpu=self._gpu,
         )
-        self._refuse_cut(row)
+        self._refuse_cut(row, mapped)
         return found
 
     def vectors(self, space: str, ids: Ids, *, whole_rows: bool = False) -> NDArray[np.float32]:
@@ -154,7 +154,7 @@ class LocalSnapshot:
         else:
             found = np.full((len(rows), width), np.nan, np.float32)
             found[known] = mapped.vectors[rows[known], :width]
-        self._refuse_cut(row)
+        self._refuse_cut(row, mapped)
         return found
 
     def sample(self, space: str, count: int) -> Ids:
@@ -168,7 +168,7 @@ class LocalSnapshot:
         live = rows[~np.isin(rows, mapped.deleted)]
         chosen = np.linspace(0, len(live) - 1, min(count, len(live))).astype(np.int64)
         found = np.sort(np.asarray(mapped.ids[live[chosen]]))
-        self._refuse_cut(row)
+        self._refuse_cut(row, mapped)
         return found
 
     def open_space(self, key: str) -> tuple[SpaceRow, MappedVectors]:
@@ -182,9 +182,9 @@ class LocalSnapshot:
             raise damaged_error(self._folder, row)
         return row, mapped
 
-    def _refuse_cut(self, row: SpaceRow) -> None:
+    def _refuse_cut(self, row: SpaceRow, mapped: MappedVectors) -> None:
         """Raise `LibraryDamaged` if what was just read may be zeros: a file was cut, or not readable."""
-        if self._faults != bus_errors.faults() or is_cut(self._folder, row):
+        if self._faults != bus_errors.faults() or mapped.is_cut():
             raise damaged_error(self._folder, row)
 
     def region_count(self, row: SpaceRow) -> int:

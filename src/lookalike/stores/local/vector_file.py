@@ -10,6 +10,7 @@ that was killed or rolled back, and the next batch overwrites them.
 
 from __future__ import annotations
 
+import mmap
 import os
 import re
 import sys
@@ -84,13 +85,19 @@ class MappedVectors:
     ids      (n,) int64, the image of each row; an image that changed has several, of which the last counts
     deleted  sorted numbers of the tombstones, rows that belong to no image any more
     ordered  the first `ordered` ids rise strictly
+    maps     of the two files
     """
 
     vectors: Floats
     ids: Ids
     deleted: Rows
     ordered: int
+    maps: tuple[mmap.mmap, ...] = ()
     _tail: list[Rows] = field(default_factory=list, compare=False)
+
+    def is_cut(self) -> bool:
+        """Return whether a file has become shorter than what is mapped of it."""
+        return any(one.size() < len(one) for one in self.maps)
 
     def rows_of(self, ids: Ids) -> Rows:
         """Return the row of each image, -1 where it has none.
@@ -136,23 +143,17 @@ def map_vectors(library: Path, space: SpaceRow, deleted: Rows) -> MappedVectors:
     if vectors_size < space.rows * row_bytes(space) or ids_size < space.rows * ID.itemsize:
         raise damaged_error(library, space)
     bus_errors.install()
-    vectors = np.memmap(vectors_path, dtype, mode="r", shape=(space.rows, space.dim))
-    ids = np.memmap(ids_path, ID, mode="r", shape=(space.rows,))
-    # Plain arrays over the maps: each slice of a np.memmap costs microseconds.
-    return MappedVectors(np.asarray(vectors), np.asarray(ids), deleted, space.ordered)
+    maps = (
+        _map(vectors_path, space.rows * row_bytes(space)),
+        _map(ids_path, space.rows * ID.itemsize),
+    )
+    vectors = np.frombuffer(maps[0], dtype).reshape(space.rows, space.dim)
+    return MappedVectors(vectors, np.frombuffer(maps[1], ID), deleted, space.ordered, maps)
 
 
-def is_cut(library: Path, space: SpaceRow) -> bool:
-    """Return whether a file has become shorter than its committed rows. One that is gone is not: a writer
-    deletes files of older generations, and their maps stay whole."""
-    folder = f"{library}/{SPACES}/{space.directory}"
-    try:  # as text: on every search, and pathlib takes longer than the system call
-        vectors = os.stat(f"{folder}/vectors-{space.generation}.{space.dtype}")  # noqa: PTH116
-        ids = os.stat(f"{folder}/ids-{space.generation}.i64")  # noqa: PTH116
-    except OSError:
-        return False
-    rows = space.rows
-    return vectors.st_size < rows * row_bytes(space) or ids.st_size < rows * ID.itemsize
+def _map(path: Path, size: int) -> mmap.mmap:
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
 
 
 def damaged_error(library: Path, space: SpaceRow) -> LibraryError:

@@ -20,7 +20,7 @@ from lookalike.stores.ann_index import Index, IndexBuildOptions, IndexCheck, Rec
 from lookalike.stores.local import bus_errors
 from lookalike.stores.local.ann import index_files as files
 from lookalike.stores.local.database import SpaceRow, read_only_error, translate_errors
-from lookalike.stores.local.vector_file import MappedVectors, damaged_error, is_cut
+from lookalike.stores.local.vector_file import MappedVectors, damaged_error
 
 if TYPE_CHECKING:
     from lookalike.stores.local.snapshot import LocalSnapshot
@@ -216,7 +216,7 @@ def _build(
         if best[2].recall >= options.target:
             break
     assert best is not None
-    if faults != bus_errors.faults() or is_cut(folder, row):
+    if faults != bus_errors.faults() or matrix.is_cut():
         raise damaged_error(folder, row)
     seconds = time.monotonic() - started
     with translate_errors(folder):
