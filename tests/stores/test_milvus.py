@@ -256,6 +256,7 @@ def test_a_collection_that_is_gone_or_another_programs_is_named(
         assert fresh.check() == []
 
 
+@pytest.mark.torture
 @pytest.mark.skipif("LOOKALIKE_TEST_MILVUS" in os.environ, reason="the server is not ours to kill")
 def test_a_milvus_that_is_killed_loses_nothing_that_was_confirmed(
     store: Store, monkeypatch: pytest.MonkeyPatch
