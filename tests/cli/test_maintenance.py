@@ -48,6 +48,13 @@ def test_all_formats_name_the_same_failures(album: Album, failures: list[dict[st
     assert any(line.startswith("truncated      cut.jpg: ") for line in table)
 
 
+def test_a_command_that_only_reads_migrates_a_library_of_an_older_format(tmp_path: Path) -> None:
+    shutil.copytree(Path(__file__).parents[1] / "formats" / "1" / "photos", tmp_path / "photos")
+    run = lookalike("search", "photos/red.jpg", "--format", "paths", cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert "photos/blue.jpg" in run.stdout
+
+
 def test_failures_can_be_chosen_by_outcome(album: Album) -> None:
     run = lookalike("failures", "--outcome", "truncated", "--format", "paths", cwd=album.photos)
     assert run.stdout == "cut.jpg\n"

@@ -757,7 +757,7 @@ def bomb() -> bytes:
         (b"\xff\xd8\xff\xe0" + bytes(500), 422),
         (bomb(), 413),
         (
-            b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>" + b" " * 99,
+            b"<svg xmlns='http://www.w3.org/2000/svg'><image href='http://10.0.0.1/'/></svg>",
             415,
         ),
         (b"<!doctype html><script>alert(1)</script>" + b" " * 99, 415),
@@ -776,6 +776,19 @@ def test_invalid_images_get_the_right_status(client: TestClient, data: bytes, st
             assert response.status_code == status, response.text
             assert list(response.json()) == ["error"]
     assert client.get("/health").status_code == 200
+
+
+def test_an_svg_file_is_never_opened_by_the_browser(tmp_path: Path) -> None:
+    pytest.importorskip("resvg_py", reason="needs resvg-py (the extra svg)")
+    size = "width='200' height='100'"
+    scripted = f"<svg xmlns='http://www.w3.org/2000/svg' {size}><script>alert(1)</script></svg>"
+    (tmp_path / "a.svg").write_text(scripted, encoding="utf-8")
+    with Library.create(tmp_path) as library:
+        library.add([tmp_path], extractors=["color"])
+        with TestClient(create_app(library, Settings()), base_url=ADDRESS) as client:
+            sent = client.get("/api/images/1/file")
+            assert sent.headers["content-type"] == "application/octet-stream"
+            assert sent.headers["content-disposition"].startswith("attachment")
 
 
 def test_the_pixels_of_an_upload_are_limited(photos: Path, image_bytes: bytes) -> None:

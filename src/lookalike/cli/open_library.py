@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lookalike.errors import LibraryError, NoLibrary, Outcome, UsageError
+from lookalike.errors import LibraryError, LibraryReadOnly, NoLibrary, Outcome, UsageError
 from lookalike.object_storage import is_address_list, is_url, shown
 
 if TYPE_CHECKING:
@@ -72,9 +72,22 @@ def open_library(
     library: Location | None, near: Sequence[Path] = (), *, read_only: bool = True
 ) -> Library:
     """Open the library; raise `NoLibrary` with a remedy if there is none."""
+    return open_located(locate(library, near), read_only=read_only)
+
+
+def open_located(
+    location: Location, *, read_only: bool = True, device: str | None = None
+) -> Library:
+    """Open a library that was found. One of an older format is migrated, even if it will only be read."""
     from lookalike.library import Library
 
-    return Library.open(locate(library, near), read_only=read_only)
+    try:
+        return Library.open(location, read_only=read_only, device=device)
+    except LibraryReadOnly:
+        if not read_only:
+            raise
+        Library.open(location).close()  # migrates it, or says why it cannot
+        return Library.open(location, read_only=read_only, device=device)
 
 
 @contextmanager
@@ -87,7 +100,7 @@ def open_for_estimate(sources: Sequence[Path], library: Location | None) -> Iter
     home, there = _home(sources, library)
     with ExitStack() as stack:
         if there:
-            yield stack.enter_context(Library.open(home, read_only=True))
+            yield stack.enter_context(open_located(home))
             return
         folder = stack.enter_context(TemporaryDirectory(prefix="lookalike-"))
         root = _folder_of(sources[0])

@@ -189,9 +189,7 @@ def command(
     lookalike serve ~/Pictures --writable
     lookalike serve /srv/shop --host 0.0.0.0 --workers 4
     """
-
     from lookalike.cpu import logical_cores
-    from lookalike.library import Library
     from lookalike.object_storage import is_url
     from lookalike.server.run import ServerConfig, exit_now, is_local, listen, serve
     from lookalike.server.security.roots import foreign_roots
@@ -203,7 +201,7 @@ def command(
         _prepare(folder)
     location = open_library.locate(folder or library)
     # Opened first, so that a mistake is reported at once.
-    with Library.open(location, read_only=True, device=device) as opened:
+    with open_library.open_located(location, device=device) as opened:
         info = opened.info()
         outside = foreign_roots(opened)
         _refuse_roots(foreign_roots(opened, roots))
