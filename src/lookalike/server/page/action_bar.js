@@ -17,7 +17,7 @@ export function ActionBar() {
   const ids = [...selection];
   const search = (sign) => { searchWith(ids, sign); clearSelection(); };
   const confirm = () => { setAsked(""); (asked === "trash" ? trashImages : removeImages)(ids); };
-  return html`<div class="action-bar" role="toolbar" aria-label=${t("selection")}>
+  return html`<section class="action-bar" aria-label=${t("selection")}>
     <${Button} bare icon="close" label=${t("clearSelection")} class="quiet" onclick=${clearSelection} />
     <b role="status">${t("selectedCount", { n: ids.length })}</b>
     ${asked ? html`<span>${t(asked === "trash" ? "filesGo" : "fileStays")}</span>
@@ -31,7 +31,7 @@ export function ActionBar() {
       ${library?.writable && html`<${Menu} id="removal-menu" bare label=${t("removeMenu")} icon="trash" class="quiet" width=${240}>${(close) => html`
         <button type="button" class="menu-item" onclick=${() => { close(); setAsked("remove"); }}>${t("removeFromLibrary")}</button>
         <button type="button" class="menu-item danger" onclick=${() => { close(); setAsked("trash"); }}>${t("moveToTrash")}</button>`}<//>`}`}
-  </div>`;
+  </section>`;
 }
 
 function TagMenu({ ids, close, library }) {

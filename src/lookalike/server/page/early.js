@@ -1,7 +1,14 @@
 // @ts-check
-// Sends the first requests while the modules of the page load; `get` in api.js takes their responses. Not a module: it runs before them.
+// Chooses the language, and sends the first requests while the modules of the page load; `get` in api.js takes their
+// responses. Not a module: it runs before them.
 
 (() => {
+  let language = "";
+  try { language = JSON.parse(localStorage.getItem("lookalike") ?? "{}").language; } catch { /* storage is blocked or broken */ }
+  language ||= navigator.languages.map((tag) => tag.slice(0, 2)).find((tag) => ["en", "de"].includes(tag)) ?? "en";
+  document.documentElement.lang = language;
+  document.head.append(Object.assign(document.createElement("link"), { rel: "modulepreload", href: `page/strings/${language}.js` }));
+
   const params = new URLSearchParams(location.search);
   if (params.has("token") || location.hash.includes("token=")) return;   // without a session they would be refused
   const paths = ["api/info", "api/fields"];

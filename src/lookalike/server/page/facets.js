@@ -195,7 +195,7 @@ function TextFacet({ field, condition, where, counts }) {
       oninput=${isCategory ? (event) => searchSoon(setSearch, event.target.value) : undefined}
       onchange=${(event) => { if (!isCategory) setCondition(where, field.name, { like: event.target.value.trim().replaceAll(/[%_]/g, "") }); }} />`}
     <ul class="facet-values">${shown.map(({ value, images }) => html`<li key=${value}><label><input type="checkbox" checked=${chosen.has(value)} onchange=${() => toggle(value)} />
-      <span class="value">${String(value)}</span><span class="muted">${count(images)}</span></label></li>`)}</ul>
+      <span class="value">${value === "" ? t("topFolder") : String(value)}</span><span class="muted">${count(images)}</span></label></li>`)}</ul>
     ${isCategory && !isLong && found.length > SHORT && html`<button type="button" class="plain" onclick=${() => setLong(true)}>${t("moreValues", { n: found.length - SHORT })}</button>`}</div>`;
 }
 

@@ -2,14 +2,10 @@
 // What a person has chosen for this browser: theme, language, size of tiles, what stands under them.
 
 import { state, update } from "./store.js";
-import { LANGUAGES, loadLanguage } from "./words.js";
+import { loadLanguage } from "./words.js";
 
 const KEY = "lookalike";
 const DEFAULTS = { theme: "", language: "", tile: 190, captions: "", rail: true, recent: [] };
-
-function browserLanguage() {
-  return navigator.languages.map((tag) => tag.slice(0, 2)).find((tag) => tag in LANGUAGES) ?? "en";
-}
 
 /** Read the settings and apply them. */
 export async function loadSettings() {
@@ -17,7 +13,7 @@ export async function loadSettings() {
   try { stored = JSON.parse(localStorage.getItem(KEY) ?? "{}"); } catch { /* storage is blocked or broken: defaults */ }
   state.settings = { ...DEFAULTS, ...stored };
   document.documentElement.dataset.theme = state.settings.theme;
-  await loadLanguage(state.settings.language || browserLanguage());
+  await loadLanguage(document.documentElement.lang);   // which early.js has chosen
 }
 
 /** Change settings, apply and keep them. */

@@ -1,20 +1,18 @@
 // @ts-check
 // Texts of the page in the language of the person. Each language is one file in strings/.
 
-import english from "./strings/en.js";
-
 export const LANGUAGES = { en: "English", de: "Deutsch" };
 
 /** @type {Record<string, string | string[]>} */
-let strings = english;
+let strings = {};
 export let language = "en";
 let plural = new Intl.PluralRules("en");
 let integers = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
-/** Load the strings of a language; English where it is not known. */
+/** Load the texts of a language, English where it is not known; a test makes sure that no language lacks any. */
 export async function loadLanguage(/** @type {string} */ name) {
   language = name in LANGUAGES ? name : "en";
-  strings = language === "en" ? english : { ...english, ...(await import(`./strings/${language}.js`)).default };
+  strings = (await import(`./strings/${language}.js`)).default;
   plural = new Intl.PluralRules(language);
   integers = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });
   formats.clear();
