@@ -635,9 +635,7 @@ class Library:
         """
         with self._store.writer() as writer, self._store.snapshot() as snapshot:
             images = [image for path in path_list(paths) for image in images_below(snapshot, path)]
-            removed = writer.remove([image.id for image in images])
-        self._thumbnails.forget({image.hash for image in images if image.hash is not None})
-        return removed
+            return writer.remove([image.id for image in images])
 
     def files(
         self, outcomes: Iterable[Outcome] | None = None, *, below: Path | str | None = None

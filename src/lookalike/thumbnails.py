@@ -7,8 +7,7 @@ import struct
 import threading
 import zlib
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -18,6 +17,7 @@ from lookalike.errors import ImageError, Outcome, UsageError
 from lookalike.files import atomic_write, make_folder
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.stores.interface import Image, Store, ThumbnailCache
+from lookalike.stores.local.thumbnails import FOLDER, thumbnail_file
 from lookalike.workers.limits import Failure, Limits
 from lookalike.workers.pool import Pool
 
@@ -33,7 +33,7 @@ CHECKSUM, MARK, END_OF_JPEG = struct.Struct(">4sI"), b"crc:", b"\xff\xd9"
 
 
 class DiskCache:
-    """One file per thumbnail, named by content: `<side>/<first two digits>/<SHA-256>.jpg`.
+    """One file per thumbnail, named by content (`thumbnail_file`); the store deletes those of no image.
 
     A file that is damaged counts as missing, so its thumbnail is made again.
     Writes are atomic, so any number of processes may use one folder; two that make the same
@@ -48,7 +48,7 @@ class DiskCache:
     def get(self, key: Key) -> bytes | None:
         """Return a cached thumbnail, or None."""
         try:
-            file = self._file(key)
+            file = thumbnail_file(self._folder, *key)
             if file.is_symlink():  # never made here; it could expose another file
                 return self._fallback.get(key)
             data = file.read_bytes()
@@ -58,24 +58,13 @@ class DiskCache:
 
     def put(self, key: Key, data: bytes) -> None:
         """Cache a thumbnail."""
-        file = self._file(key)
+        file = thumbnail_file(self._folder, *key)
         try:
             make_folder(file.parent)
             with atomic_write(file, shared=True) as out:
                 out.write(data + CHECKSUM.pack(MARK, zlib.crc32(data)))
         except OSError:  # thumbnails are derived data: not worth an error
             self._fallback.put(key, data)
-
-    def drop(self, key: Key) -> None:
-        """Delete a thumbnail, if it is cached."""
-        self._fallback.drop(key)
-        with suppress(OSError):
-            self._file(key).unlink()
-
-    def _file(self, key: Key) -> Path:
-        content, side = key
-        name = content.hex()
-        return self._folder / str(side) / name[:2] / f"{name}.jpg"
 
 
 def intact_content(data: bytes) -> bytes | None:
@@ -124,13 +113,6 @@ class MemoryCache:
             while self._bytes > self._max_bytes:
                 self._bytes -= len(self._entries.popitem(last=False)[1])
 
-    def drop(self, key: Key) -> None:
-        """Delete a thumbnail, if it is cached."""
-        with self._lock:
-            self._bytes -= len(self._entries.pop(key, b""))
-
-
-FOLDER = "thumbnails"
 
 SIDES = (64, 128, 256, 512, 1024)
 """Longer sides in pixels. Few, so that requests for many sizes cannot fill the disk."""
@@ -269,14 +251,6 @@ class Thumbnails:
     def keep(self, content: bytes, thumbnail: bytes) -> None:
         """Cache the thumbnail of a content (SHA-256), a JPEG with a longer side of `STORED_SIDE`."""
         self._cache.put((content, STORED_SIDE), thumbnail)
-
-    def forget(self, contents: Collection[bytes]) -> None:
-        """Delete the thumbnails of contents (SHA-256) that no image of the library has any more."""
-        with self._store.snapshot() as snapshot:
-            unused = [content for content in contents if not snapshot.by_hash(content)]
-        for content in unused:
-            for side in SIDES:
-                self._cache.drop((content, side))
 
     def warm_up(self) -> None:
         """Start a worker, so that the first thumbnails that must be made do not wait for it."""

@@ -239,8 +239,24 @@ def test_thumbnails_are_kept_in_the_database(store: Store) -> None:
     store.thumbnails.put(key, b"jpeg")
     store.thumbnails.put(key, b"jpeg")
     assert store.thumbnails.get(key) == b"jpeg"
-    store.thumbnails.drop(key)
-    assert store.thumbnails.get(key) is None
+
+
+def test_thumbnails_go_with_the_last_image_of_their_content(store: Store) -> None:
+    assert store.thumbnails is not None
+    keys = [(content(name), side) for name in ("a.jpg", "b.jpg") for side in (64, 256)]
+    begin(store)
+    copied = [entry("a.jpg"), entry("copy.jpg", "a.jpg"), entry("b.jpg")]
+    with store.writer() as writer:
+        ids = writer.put(copied)
+        for key in keys:
+            store.thumbnails.put(key, b"jpeg")
+        writer.remove(ids[:1])
+        assert all(store.thumbnails.get(key) for key in keys)
+        writer.put([entry("copy.jpg", "changed")])
+        assert [store.thumbnails.get(key) is None for key in keys] == [True, True, False, False]
+    with store.writer() as writer:
+        writer.sweep(1, "")
+    assert [store.thumbnails.get(key) for key in keys] == [None] * 4
 
 
 def test_exact_search_by_the_server_finds_what_numpy_finds(

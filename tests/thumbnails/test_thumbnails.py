@@ -16,6 +16,7 @@ from tests.library.image_builders import draw
 from lookalike import Library
 from lookalike.errors import ImageError, Outcome, UsageError
 from lookalike.images.jpeg import decode_jpeg
+from lookalike.indexing.report import IndexOptions
 from lookalike.thumbnails import (
     DiskCache,
     MakeThumbnail,
@@ -197,6 +198,22 @@ def test_a_removed_image_leaves_no_thumbnail(library: Library, photos: Path) -> 
     assert len(list(thumbnails.rglob("*.jpg"))) == 1  # wide.png has the content of its copy
     library.remove([photos / "wide.png"])
     assert not list(thumbnails.rglob("*.jpg"))
+
+
+def test_images_that_index_finds_gone_changed_or_moved(library: Library, photos: Path) -> None:
+    for name in ("wide.png", "turned.jpg", "small.jpg"):
+        library.thumbnails.get(id_of(library, name), 64)
+        library.thumbnails.get(id_of(library, name), 256)
+    moved = library.thumbnails.get(id_of(library, "turned.jpg"), 64)
+    thumbnails = photos / ".lookalike" / "thumbnails"
+    (photos / "wide.png").unlink()
+    (photos / "turned.jpg").rename(photos / "moved.jpg")
+    draw(photos / "small.jpg", 2, size=48)
+    library.add([photos], options=IndexOptions(prune=True))
+    kept = {file.relative_to(thumbnails).parts[0] for file in thumbnails.rglob("*.jpg")}
+    assert len(list(thumbnails.rglob("*.jpg"))) == 2  # those of the one that moved, in both sizes
+    assert kept == {"64", "256"}
+    assert library.thumbnails.get(id_of(library, "moved.jpg"), 64) == moved
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links need rights elsewhere")

@@ -417,7 +417,10 @@ class Writer(Protocol):
 
 
 class ThumbnailCache(Protocol):
-    """Thumbnails (JPEG) by content and longer side. Derived data: an entry may be gone, or not be kept."""
+    """Thumbnails (JPEG) by content and longer side. Derived data: an entry may be gone, or not be kept.
+
+    A writer deletes those of a content with the last image that has it.
+    """
 
     def get(self, key: tuple[bytes, int]) -> bytes | None:
         """Return a thumbnail, or None."""
@@ -425,10 +428,6 @@ class ThumbnailCache(Protocol):
 
     def put(self, key: tuple[bytes, int], data: bytes) -> None:
         """Keep a thumbnail, if that is possible."""
-        ...
-
-    def drop(self, key: tuple[bytes, int]) -> None:
-        """Delete a thumbnail, if it is there."""
         ...
 
 

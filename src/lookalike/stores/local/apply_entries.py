@@ -16,7 +16,7 @@ import numpy as np
 
 from lookalike.stores.local.block_columns import mark_blocks_of_deleted_stale, mark_blocks_stale
 from lookalike.stores.local.checksums import append_rows, verified_rows
-from lookalike.stores.local.comparisons import forget_comparisons
+from lookalike.stores.local.comparisons import forget_contents
 from lookalike.stores.local.database import SpaceRow, chunks, newest_image, placeholders, space_rows
 from lookalike.stores.local.full_text import delete_text_of_deleted, update_text
 from lookalike.stores.local.path_encoding import decode_path, encode_path
@@ -63,7 +63,7 @@ def apply_entries(
         connection.executemany(
             "INSERT INTO temp.gone VALUES (?)", ((hash,) for hash in planned.changed_contents)
         )
-        forget_comparisons(connection)
+        forget_contents(connection)
     for space in spaces.values():
         _write_vectors(folder, connection, planned, space)
     return {(step.entry.root, step.entry.path): step.id for step in planned.steps}
@@ -292,7 +292,7 @@ def _delete_images(connection: sqlite3.Connection) -> None:
              SELECT hash FROM temp.deleted JOIN images USING (id) WHERE hash IS NOT NULL"""
     )
     connection.execute("DELETE FROM images WHERE id IN (SELECT id FROM temp.deleted)")
-    forget_comparisons(connection)
+    forget_contents(connection)
 
 
 def _delete_stale_vectors(connection: sqlite3.Connection) -> None:

@@ -31,8 +31,11 @@ def put_comparisons(
     )
 
 
-def forget_comparisons(connection: sqlite3.Connection) -> None:
-    """Delete the comparisons with the contents in temp.gone, unless an image still has them."""
+def forget_contents(connection: sqlite3.Connection) -> None:
+    """Delete the comparisons with the contents in temp.gone, unless an image still has them.
+
+    The contents that no image has are added to temp.thumbless: their thumbnails are deleted after the commit.
+    """
     connection.execute(
         """DELETE FROM temp.gone
              WHERE EXISTS (SELECT 1 FROM images WHERE images.hash = gone.hash)"""
@@ -41,3 +44,14 @@ def forget_comparisons(connection: sqlite3.Connection) -> None:
         connection.execute(
             f"DELETE FROM comparisons WHERE {column} IN (SELECT hash FROM temp.gone)"  # noqa: S608
         )
+    connection.execute("INSERT OR IGNORE INTO temp.thumbless SELECT hash FROM temp.gone")
+
+
+def take_thumbless(connection: sqlite3.Connection) -> list[bytes]:
+    """Empty temp.thumbless, and return the contents in it that no image has. Outside a transaction."""
+    found = connection.execute(
+        """SELECT hash FROM temp.thumbless
+             WHERE NOT EXISTS (SELECT 1 FROM images WHERE images.hash = thumbless.hash)"""
+    ).fetchall()
+    connection.execute("DELETE FROM temp.thumbless")
+    return [hash for (hash,) in found]

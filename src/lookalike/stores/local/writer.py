@@ -26,7 +26,7 @@ from lookalike.stores.local.apply_entries import (
     delete_chosen,
 )
 from lookalike.stores.local.block_columns import mark_blocks_stale
-from lookalike.stores.local.comparisons import put_comparisons
+from lookalike.stores.local.comparisons import put_comparisons, take_thumbless
 from lookalike.stores.local.database import (
     SpaceRow,
     chunks,
@@ -45,6 +45,7 @@ from lookalike.stores.local.path_encoding import (
     store_root,
 )
 from lookalike.stores.local.sidecars import LocalSidecars
+from lookalike.stores.local.thumbnails import delete_thumbnails
 from lookalike.stores.local.vector_file import (
     directory_name,
     load_fitted,
@@ -85,6 +86,7 @@ class LocalWriter:
         connection.execute("CREATE TEMP TABLE deleted (id INTEGER PRIMARY KEY)")
         connection.execute("CREATE TEMP TABLE stale (image INTEGER, space INTEGER)")
         connection.execute("CREATE TEMP TABLE gone (hash BLOB PRIMARY KEY)")
+        connection.execute("CREATE TEMP TABLE thumbless (hash BLOB PRIMARY KEY)")
         self.lost_vectors = maintenance.recover(folder, connection)
         maintenance.warn_of_losses(self.lost_vectors)
         self._derived = maintenance.DerivedTables(connection)
@@ -290,6 +292,7 @@ class LocalWriter:
                     ids |= apply_entries(self._folder, self._connection, part)
                 self._mark_seen(ids.values())
             self._compact_if_due()
+            self._delete_thumbnails()
             self._derived.update_if_due()
             self._delta.update(self._indexed_spaces())
         return [ids[entry.root, entry.path] for entry in entries]
@@ -343,6 +346,7 @@ class LocalWriter:
                 if not dry_run:
                     delete_chosen(self._connection)
             self._compact_if_due()
+            self._delete_thumbnails()
         return count
 
     def remove(self, ids: Iterable[int]) -> int:
@@ -353,6 +357,7 @@ class LocalWriter:
                 count = count_deleted(self._connection)
                 delete_chosen(self._connection)
             self._compact_if_due()
+            self._delete_thumbnails()
         return count
 
     def set_metadata(self, rows: Mapping[int, Mapping[str, Any]], *, merge: bool = False) -> None:
@@ -422,3 +427,9 @@ class LocalWriter:
 
     def _compact_if_due(self) -> None:
         maintenance.compact_if_due(self._folder, self._connection, at_least=self._compact_at_least)
+
+    def _delete_thumbnails(self) -> None:
+        """Delete the thumbnails of contents that have lost their last image, now that this is committed."""
+        contents = take_thumbless(self._connection)
+        if contents:
+            delete_thumbnails(self._folder, contents)

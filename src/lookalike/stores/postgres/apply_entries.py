@@ -18,7 +18,7 @@ from lookalike.stores.postgres.encoding import (
     encode,
     ids_from,
 )
-from lookalike.stores.postgres.feedback import forget_comparisons
+from lookalike.stores.postgres.feedback import forget_contents
 from lookalike.stores.postgres.filter_sql import number_parameter
 from lookalike.stores.postgres.full_text import update_text
 from lookalike.stores.postgres.images import AT_PATHS, paths_parameters
@@ -69,12 +69,12 @@ def apply_entries(
     planned = plan(entries, read, next_id=row[0] + 1)
     copies = _read_copies(connection, spaces, planned)
     _delete_stale_vectors(connection, spaces, planned)
-    delete_images(connection, spaces, planned.replaced)
+    replaced = _delete_images(connection, spaces, planned.replaced)[1]
     added = {
         key: _write_vectors(connection, planned, one, copies[key]) for key, one in spaces.items()
     }
     _write_images(connection, planned, added, keys)
-    forget_comparisons(connection, planned.changed_contents)
+    forget_contents(connection, planned.changed_contents | replaced)
     newest = max((step.id for step in planned.steps), default=0)
     connection.execute("UPDATE library SET newest_image = greatest(newest_image, %s)", (newest,))
     return {(step.entry.root, step.entry.path): step.id for step in planned.steps}
@@ -328,13 +328,22 @@ def _field_numbers(connection: Connection, names: set[str]) -> dict[str, int]:
 def delete_images(
     connection: Connection, spaces: Mapping[str, SpaceRow], ids: Iterable[int] | Ids
 ) -> int:
-    """Delete those of these images that exist, with their vectors, metadata and comparisons; return how many.
+    """Delete those of these images that exist, with all that is stored about them; return how many.
 
-    Metadata from tables is kept by content.
+    Metadata from tables is kept by content. Comparisons and thumbnails go with the last image of a content.
     """
+    count, contents = _delete_images(connection, spaces, ids)
+    forget_contents(connection, contents)
+    return count
+
+
+def _delete_images(
+    connection: Connection, spaces: Mapping[str, SpaceRow], ids: Iterable[int] | Ids
+) -> tuple[int, set[bytes]]:
+    """Delete images with their vectors and metadata; return how many, and the hashes of their contents."""
     wanted = IdArray(ids)
     if not len(wanted.ids):
-        return 0
+        return 0, set()
     connection.execute(
         """WITH gone AS (
              SELECT id, hash, root, path, metadata FROM images
@@ -353,12 +362,11 @@ def delete_images(
         binary=True,
     ).fetchone()
     gone = ids_from(row[0] if row else None)
-    if row and len(gone):
-        forget_comparisons(connection, row[1] or ())
+    if len(gone):
         for one in spaces.values():
             _delete_vectors(connection, one, gone)
         for table in ("field_values", "texts"):
             connection.execute(
                 statement("DELETE FROM {} WHERE image = ANY(%s)", table), (IdArray(gone),)
             )
-    return len(gone)
+    return len(gone), set((row and row[1]) or ())

@@ -52,12 +52,13 @@ def put_comparisons(
     )
 
 
-def forget_comparisons(connection: Connection, hashes: Collection[bytes]) -> None:
-    """Delete the comparisons with these contents, unless an image still has them."""
+def forget_contents(connection: Connection, hashes: Collection[bytes]) -> None:
+    """Delete comparisons and thumbnails of these contents, unless an image still has them."""
     if hashes:
         connection.execute(
             "WITH gone AS (SELECT hash FROM unnest(%s::bytea[]) AS gone (hash) "
-            "  WHERE NOT EXISTS (SELECT FROM images WHERE images.hash = gone.hash)) "
+            "  WHERE NOT EXISTS (SELECT FROM images WHERE images.hash = gone.hash)), "
+            "small AS (DELETE FROM thumbnails WHERE hash IN (SELECT hash FROM gone)) "
             "DELETE FROM comparisons WHERE first IN (SELECT hash FROM gone) "
             "OR second IN (SELECT hash FROM gone)",
             (list(hashes),),

@@ -28,10 +28,6 @@ class PostgresThumbnails:
         """See `ThumbnailCache`."""
         self._run("INSERT INTO thumbnails VALUES (%s, %s, %s) ON CONFLICT DO NOTHING", (*key, data))
 
-    def drop(self, key: tuple[bytes, int]) -> None:
-        """See `ThumbnailCache`."""
-        self._run("DELETE FROM thumbnails WHERE hash = %s AND side = %s", key)
-
     def _run(self, query: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         with suppress(LibraryError, psycopg.Error):  # derived data: not worth an error
             connection, _ = self._connections.take()
