@@ -21,7 +21,16 @@ Messages are for people: one line that names the cause and the remedy.
 
 from __future__ import annotations
 
+import struct
+import zlib
 from enum import StrEnum
+
+PARSE_ERRORS = (
+    *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, EOFError, RuntimeError),
+    *(MemoryError, struct.error, zlib.error),
+)
+"""What parsers of Python and NumPy raise for a file that is not what it should be: JSON that is nested too
+deep, for example, raises RecursionError (a RuntimeError)."""
 
 
 class Outcome(StrEnum):

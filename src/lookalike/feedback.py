@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import ImageError, UsageError
+from lookalike.errors import PARSE_ERRORS, ImageError, UsageError
 from lookalike.images.reading import read
 from lookalike.query import Term
 from lookalike.stores.interface import DECISIONS, Decision, DecisionKind, Snapshot, Space, Store
@@ -130,7 +130,7 @@ def parse_line(line: str, number: int) -> Decision:
             _short_text(record.get("who", "")),
             _short_text(record.get("when", "")),
         )
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except PARSE_ERRORS as error:
         raise UsageError(f"line {number} is not a judgement: {str(error)[:200]}") from None
 
 

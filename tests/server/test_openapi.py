@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,18 @@ from lookalike.library import Library
 from lookalike.server.app import create_app
 from lookalike.server.settings import Settings
 
-# Requests per operation: some hundred in all.
+# Requests per operation: some hundred in all; `make torture` asks for more.
 EXAMPLES = 4
+MANY_EXAMPLES = int(os.environ.get("REQUESTS", "400"))
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_no_request_breaks_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "examples", [EXAMPLES, pytest.param(MANY_EXAMPLES, marks=pytest.mark.torture)]
+)
+def test_no_request_breaks_the_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, examples: int
+) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))  # where the trash is
     schemathesis = pytest.importorskip("schemathesis", reason="needs schemathesis (the extra dev)")
     from schemathesis.specs.openapi import checks
@@ -41,7 +48,7 @@ def test_no_request_breaks_the_server(tmp_path: Path, monkeypatch: pytest.Monkey
             for operation in (result.ok() for result in schema.get_all_operations()):
 
                 @settings(
-                    max_examples=EXAMPLES,
+                    max_examples=examples,
                     deadline=None,
                     derandomize=True,
                     database=None,

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from lookalike.ann.faiss_index import Progress as StageProgress
 from lookalike.errors import (
+    PARSE_ERRORS,
     LibraryBusy,
     LibraryError,
     LibraryReadOnly,
@@ -185,7 +186,7 @@ def error_of(status: int, data: bytes) -> LookalikeError:
     """Return the error that the server's library raised, as far as the status tells."""
     try:
         message = str(json.loads(data)["error"])
-    except (ValueError, KeyError, TypeError):
+    except PARSE_ERRORS:
         message = f"the server answers with status {status}"
     kind = _ERROR_OF_STATUS.get(status, UsageError if status < 500 else LibraryError)
     return kind(message)

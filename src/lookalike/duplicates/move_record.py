@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from lookalike.duplicates.trash import Trash
-from lookalike.errors import UsageError
+from lookalike.errors import PARSE_ERRORS, UsageError
 from lookalike.files import keep_private, move_file, sync_folder
 
 FORMAT = "lookalike moved files 1"
@@ -107,7 +107,7 @@ def read_record(file: Path) -> list[Step]:
                 raise ValueError("another format")
             if number > 1 and line:
                 _read_line(json.loads(line), steps)
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except PARSE_ERRORS:
             if number == len(lines) and number > 1:  # the program or the machine died while writing
                 break
             raise UsageError(

@@ -25,7 +25,7 @@ from lookalike.embedding_map.layout import (
     zoom_levels,
 )
 from lookalike.embedding_map.out_of_sample import digests_of, place_new
-from lookalike.errors import UsageError
+from lookalike.errors import PARSE_ERRORS, UsageError
 from lookalike.files import atomic_write, make_folder
 from lookalike.library import Library
 from lookalike.stores.interface import Ids, Snapshot, Space
@@ -122,7 +122,7 @@ class Layout:
                     total=int(total),
                     changed=int(changed),
                 )
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError):
+        except (OSError, zipfile.BadZipFile, *PARSE_ERRORS):
             return None
 
 

@@ -276,7 +276,7 @@ def _manifest_rows(table: Path, label: str, path: str, unlabelled: bool) -> Iter
         rows = csv.DictReader(lines, delimiter=delimiter(lines, path))
         for wanted in (path, label):
             if wanted not in (rows.fieldnames or ()):
-                have = ", ".join(rows.fieldnames or ()) or "nothing"
+                have = " ".join(", ".join(rows.fieldnames or ()).split()) or "nothing"
                 raise UsageError(f"{table}: no column {wanted!r}; its first line has: {have}")
         for row in rows:
             if not row[path] or not (row[label] or unlabelled):

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from lookalike.errors import UsageError
+from lookalike.errors import PARSE_ERRORS, UsageError
 from lookalike.evaluation.collection import (
     Collection,
     EvalLibrary,
@@ -165,7 +165,7 @@ class JudgementFile:
             for line in filter(None, lines[1:]):
                 _apply(judgements, json.loads(line))
             return cls(file, tuple(head["systems"]), pools, judgements)
-        except (ValueError, KeyError, IndexError, TypeError) as error:
+        except PARSE_ERRORS as error:
             raise UsageError(f"{file} is not a file of judgements: name another") from error
 
     def next(self, judge: str) -> int | None:

@@ -109,7 +109,7 @@ def _walk(graph: Graph, name: str, path: tuple[Node, ...]) -> tuple[Node, tuple[
 
 def _float_matrix(graph: Graph, node: Node, folder: Path) -> NDArray[np.float32] | None:
     """Return the weights as (dim, classes), multiplied by Gemm's alpha."""
-    weights = _constant(graph, node.inputs[1], folder)
+    weights = _constant(graph, node.inputs[1], folder) if len(node.inputs) > 1 else None
     if weights is None:
         return None
     if node.op == "Conv":  # TensorFlow's classifiers end in a 1×1 convolution

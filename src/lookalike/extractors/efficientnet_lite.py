@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import MissingExtra, UsageError
+from lookalike.errors import PARSE_ERRORS, MissingExtra, UsageError
 from lookalike.extractors.onnx import OnnxExtractor, open_onnx
 from lookalike.extractors.onnx_writer import GraphWriter
 from lookalike.extractors.wordnet import load_wordnet
@@ -103,7 +103,7 @@ def _is_intact(folder: Path) -> bool:
         record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
         graph = file_sha256(folder / _GRAPH)
         return bool(record["format"] == _FORMAT and record["sha256"] == graph)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, *PARSE_ERRORS):
         return False
 
 

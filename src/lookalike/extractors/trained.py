@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import UsageError
+from lookalike.errors import PARSE_ERRORS, UsageError
 from lookalike.extractors.interface import (
     Extractor,
     FittedExtractor,
@@ -203,7 +203,7 @@ def _record(path: Path) -> TrainedModel:
             raise TypeError("a value of the wrong type")
         if not all(0 < n <= MAX_DIM for n in dims):
             raise ValueError(f"dimensions {record.base_dim} and {record.dim}")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, *PARSE_ERRORS) as error:
         raise UsageError(f"{path} is not the record of a trained model ({error})") from None
     return record
 

@@ -102,7 +102,13 @@ class ParquetArchive:
             return
         metadata = self._file.metadata
         for group in range(metadata.num_row_groups):
-            self._starts.append(self._starts[-1] + metadata.row_group(group).num_rows)
+            rows = metadata.row_group(group).num_rows
+            if (
+                not 0 <= rows <= 8 * file.stat().st_size
+            ):  # nulls take less than a bit each, images more
+                self.problem = f"is damaged: it states {rows:,} rows; those before them are read"
+                return
+            self._starts.append(self._starts[-1] + rows)
 
     def members(self) -> Iterator[Member]:
         """Yield a member for every row."""
@@ -119,7 +125,10 @@ class ParquetArchive:
             if self._held[0] != group:
                 self._held = (-1, None)  # two groups at once would take twice the memory
                 self._held = group, self._read_group(group)
-            value = self._held[1][row - self._starts[group]].as_py()
+            place = row - self._starts[group]
+            if place >= len(self._held[1]):
+                raise KeyError(name)
+            value = self._held[1][place].as_py()
         if isinstance(value, dict):
             value = value.get("bytes")
         if not value:

@@ -70,6 +70,8 @@ def decode(
     if refused := refusal(name, head, len(data)):
         raise refused
     kind = kind_of(name, head) or ""
+    if page and not page.isdecimal() and kind not in VIDEO_FORMATS:
+        raise ImageError(Outcome.MISSING, f"the file has no page {page}")
     check_size = partial(_check_size, limits=limits)
     scale = partial(_scale, orientation=1, specs=specs)
     try:

@@ -19,7 +19,9 @@ from __future__ import annotations
 import base64
 import io
 import json
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -27,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike import __version__
-from lookalike.errors import MissingExtra, Outcome, UsageError
+from lookalike.errors import PARSE_ERRORS, MissingExtra, Outcome, UsageError
 from lookalike.images.metadata.facts import Facts
 from lookalike.images.reading import InodeState
 from lookalike.indexing.shards import Shard
@@ -117,7 +119,7 @@ def decode_manifest(data: bytes) -> Manifest:
     try:
         document = json.loads(data)
         version = document["lookalike-parts"]
-    except (ValueError, TypeError, KeyError):
+    except PARSE_ERRORS:
         raise UsageError("is not a manifest of parts") from None
     if version != FORMAT:
         raise UsageError(
@@ -133,7 +135,7 @@ def decode_manifest(data: bytes) -> Manifest:
             ),
             bool(document["complete"]),
         )
-    except (UsageError, ValueError, TypeError, KeyError, IndexError) as error:
+    except (UsageError, OSError, zipfile.BadZipFile, *PARSE_ERRORS) as error:
         raise UsageError(f"is damaged ({error}): write the shard again") from None
 
 
@@ -177,18 +179,20 @@ def read_states(file: Any) -> list[dict[str, Any]]:
 
     Raises UsageError for a file that is not a part.
     """
-    table = _opened(file).read([*STATE_COLUMNS, "reason", "facts"])
-    return [_plain(row) for row in table.to_pylist()]
+    with _whole():
+        table = _opened(file).read([*STATE_COLUMNS, "reason", "facts"])
+        return [_plain(row) for row in table.to_pylist()]
 
 
 def read_part(data: bytes) -> Iterator[list[PartRow]]:
     """Yield the rows of a part in batches of at most 1,024. Raises UsageError for a file that is none."""
     parquet = _opened(io.BytesIO(data))
     names = [name for name in parquet.schema_arrow.names if name.startswith(VECTOR)]
-    for batch in parquet.iter_batches(1024):
-        vectors = {name.removeprefix(VECTOR): _vectors(batch.column(name)) for name in names}
-        rest = batch.drop_columns(names).to_pylist()
-        yield [_row(_plain(values), number, vectors) for number, values in enumerate(rest)]
+    with _whole():
+        for batch in parquet.iter_batches(1024):
+            vectors = {name.removeprefix(VECTOR): _vectors(batch.column(name)) for name in names}
+            rest = batch.drop_columns(names).to_pylist()
+            yield [_row(_plain(values), number, vectors) for number, values in enumerate(rest)]
 
 
 def rows_of(file: Any) -> int:
@@ -206,6 +210,16 @@ def pyarrow() -> tuple[Any, Any]:
             "parts are Parquet files, which need pyarrow: pip install 'lookalike[parquet]'"
         ) from None
     return pa, pq
+
+
+@contextmanager
+def _whole() -> Iterator[None]:
+    """Raise UsageError for what pyarrow, and reading its values, raise where a file is damaged."""
+    pa, _ = pyarrow()
+    try:
+        yield
+    except (pa.ArrowException, OSError, *PARSE_ERRORS) as error:
+        raise UsageError(f"is damaged ({_first_line(error)})") from None
 
 
 def _opened(file: Any) -> Any:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from lookalike.errors import UsageError
+from lookalike.errors import PARSE_ERRORS, UsageError
 from lookalike.files import atomic_write
 from lookalike.models.download import COMMIT, Repository, download, list_repository, unreachable
 from lookalike.models.files import (
@@ -183,7 +183,7 @@ def _download_missing(
 def _read_checksums(place: Path) -> dict[str, str]:
     try:
         stored = json.loads((place / _CHECKSUMS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, *PARSE_ERRORS):
         return {}
     return {str(k): str(v) for k, v in stored.items()} if isinstance(stored, dict) else {}
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lookalike.errors import UsageError
+from lookalike.errors import PARSE_ERRORS, UsageError
 from lookalike.files import atomic_write
 
 TRAINED_RECORD = "lookalike-model.json"
@@ -176,7 +176,7 @@ def file_sha256(path: Path) -> str:
     status = path.stat()
     state = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
     cache = _cache_file(path)
-    with suppress(OSError, ValueError, KeyError, TypeError):
+    with suppress(OSError, *PARSE_ERRORS):
         known = json.loads(cache.read_text(encoding="utf-8"))
         if known["state"] == state:
             return str(known["sha256"])

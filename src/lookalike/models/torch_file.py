@@ -6,7 +6,9 @@ four names are resolved, to functions of this module; a file that has another on
 
 from __future__ import annotations
 
+import math
 import pickle
+import pickletools
 import struct
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -17,10 +19,16 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import UsageError
+from lookalike.errors import PARSE_ERRORS, UsageError
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
+
+_MAX_OPCODES = 1 << 20
+"""Of one pickle: a state dict has a few dozen for each tensor."""
+
+_MAX_ELEMENTS = 1 << 30
+"""Of one tensor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +46,7 @@ def read_tensors(path: Path) -> dict[str, NDArray[np.generic]]:
     try:
         with path.open("rb") as stream:
             return _read(stream)
-    except (
-        pickle.UnpicklingError,
-        struct.error,
-        ValueError,
-        KeyError,
-        EOFError,
-        TypeError,
-    ) as error:
+    except (pickle.UnpicklingError, *PARSE_ERRORS) as error:
         raise UsageError(
             f"{path} is not a state dict in PyTorch's legacy format ({error})"
         ) from None
@@ -53,14 +54,16 @@ def read_tensors(path: Path) -> dict[str, NDArray[np.generic]]:
 
 def _read(stream: BinaryIO) -> dict[str, NDArray[np.generic]]:
     dtypes: dict[str, np.dtype[Any]] = {}
-    if _Tensors(stream, dtypes).load() != _MAGIC or _Tensors(stream, dtypes).load() != _PROTOCOL:
+    if _load(stream, dtypes) != _MAGIC or _load(stream, dtypes) != _PROTOCOL:
         raise ValueError("it does not begin as one")
-    if not _Tensors(stream, dtypes).load().get("little_endian"):
+    if not _load(stream, dtypes).get("little_endian"):
         raise ValueError("its values are big-endian")
-    views = _Tensors(stream, dtypes).load()
+    views = _load(stream, dtypes)
     storages: dict[str, NDArray[np.generic]] = {}
-    for key in _Tensors(stream, dtypes).load():
+    for key in _load(stream, dtypes):
         (count,) = struct.unpack("<q", stream.read(8))
+        if not 0 <= count <= _MAX_ELEMENTS:
+            raise ValueError(f"{count} values")
         content = stream.read(count * dtypes[key].itemsize)
         storages[key] = np.frombuffer(content, dtypes[key], count)
     found = {}
@@ -71,11 +74,25 @@ def _read(stream: BinaryIO) -> dict[str, NDArray[np.generic]]:
     return found
 
 
+def _load(stream: BinaryIO, dtypes: dict[str, np.dtype[Any]]) -> Any:
+    """Unpickle the next object. ValueError where that would take memory without need: the unpickler makes
+    room for the longest text and the last of the remembered objects before it reads them."""
+    start = stream.tell()
+    for number, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
+        if number > _MAX_OPCODES or (
+            opcode.name.endswith("PUT") and (argument or 0) > _MAX_OPCODES
+        ):
+            raise ValueError("it remembers too many objects")
+    stream.seek(start)
+    return _Tensors(stream, dtypes).load()
+
+
 def _strided(storage: NDArray[np.generic], view: _View) -> NDArray[np.generic]:
     """Return the elements of a view; ValueError where it reaches beyond the storage."""
     sizes = list(zip(view.shape, view.stride, strict=True))
     last = view.offset + sum((size - 1) * step for size, step in sizes)
-    if min((view.offset, *view.shape, *view.stride)) < 0 or last >= len(storage):
+    lowest = min((view.offset, *view.shape, *view.stride))
+    if lowest < 0 or last >= len(storage) or math.prod(view.shape) > len(storage):
         raise ValueError("a tensor reaches beyond its values")
     item = storage.itemsize
     return np.lib.stride_tricks.as_strided(

@@ -10,7 +10,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from lookalike.errors import LibraryDamaged
+from lookalike.errors import PARSE_ERRORS, LibraryDamaged
 from lookalike.files import atomic_write, make_folder, mode_in
 from lookalike.server.responses import HTTPError, storage_error
 from lookalike.wire.http import SavedSearch
@@ -70,10 +70,10 @@ class Saved:
             stat = self._file.stat()
             stamp = (stat.st_mtime_ns, stat.st_size)
             if self._known[0] != stamp:
-                self._known = stamp, {**empty(), **json.loads(self._file.read_bytes())}
+                self._known = stamp, _checked({**empty(), **json.loads(self._file.read_bytes())})
         except FileNotFoundError:
             return empty()
-        except (OSError, ValueError, TypeError):
+        except (OSError, *PARSE_ERRORS):
             raise LibraryDamaged(f"{self._file} cannot be read: move it away") from None
         return self._known[1]
 
@@ -87,6 +87,16 @@ class Saved:
                     out.write(json.dumps(document).encode())
         except OSError as error:
             raise storage_error("this", error) from None
+
+
+def _checked(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document that was read. TypeError for values that the program does not write."""
+    searches, done = document["searches"], document["done"]
+    if not isinstance(searches, dict) or not isinstance(done, list):
+        raise TypeError("a value of the wrong type")
+    if not all(isinstance(text, str) for text in (*searches.values(), *done)):
+        raise TypeError("a value of the wrong type")
+    return document
 
 
 def empty() -> dict[str, Any]:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from lookalike.errors import ImageError
+from lookalike.errors import PARSE_ERRORS, ImageError
 from lookalike.files import atomic_write
 from lookalike.images.decode import decode as decode_image
 from lookalike.images.jpeg import encode_jpeg
@@ -103,7 +103,7 @@ class Uploads:
         try:
             upload = decode(Upload, json.loads(self._read(name, "json")))
             os.utime(self._folder / f"{name}.json")
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, *PARSE_ERRORS):
             raise unknown_upload(name) from None
         return upload
 

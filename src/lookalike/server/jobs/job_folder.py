@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from lookalike.errors import PARSE_ERRORS
 from lookalike.files import atomic_write
 from lookalike.server.responses import HTTPError
 from lookalike.wire import decode, encode
@@ -59,7 +60,10 @@ class JobFolder:
         file = self.folder / f"{id}.job"
         try:
             job, age = json.loads(file.read_bytes()), time.time() - file.stat().st_mtime
-        except (OSError, ValueError):
+            known = isinstance(job["run"], int) and isinstance(job["error"] + job["kind"], str)
+            if not known:
+                raise TypeError("a value of the wrong type")
+        except (OSError, *PARSE_ERRORS):
             raise HTTPError(404, f"the job {id} is not known (any more)") from None
         if job["run"]:
             return replace(self._run_state(job["run"]), id=id)
@@ -77,7 +81,7 @@ class JobFolder:
         are one."""
         found: dict[str, tuple[float, JobState]] = {}
         for file in [*self.folder.glob("*.job"), *self.folder.glob("*.json")]:
-            with suppress(HTTPError, OSError, ValueError):
+            with suppress(HTTPError, OSError, *PARSE_ERRORS):
                 changed = file.stat().st_mtime
                 if file.name.startswith("run-"):
                     state = self._run_state(int(file.stem[4:]))
@@ -120,7 +124,7 @@ class JobFolder:
         old = set(self.runs()[: -self._keep])
         if old:
             for file in self.folder.glob("*.job"):
-                with suppress(OSError, ValueError):
+                with suppress(OSError, *PARSE_ERRORS):
                     if json.loads(file.read_bytes())["run"] in old:
                         file.unlink()
         gone = [self.folder / f"run-{run}.json" for run in old]
@@ -139,7 +143,7 @@ class JobFolder:
         try:
             age = time.time() - file.stat().st_mtime
             state = decode(JobState, json.loads(file.read_bytes()))
-        except (OSError, ValueError, TypeError):
+        except (OSError, *PARSE_ERRORS):
             what = name.removesuffix(".json").replace("-", " ")
             raise HTTPError(404, f"{what} is not known (any more)") from None
         if state.running and age > STALE_SECONDS:

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from lookalike.duplicates.move_record import MOVED, read_record
-from lookalike.errors import UsageError
+from lookalike.errors import PARSE_ERRORS, UsageError
 from lookalike.server.app_state import AppState, State
 from lookalike.server.bodies import read_json
 from lookalike.server.openapi import json_body, responses
@@ -215,7 +215,7 @@ def records(state: AppState) -> TrashRecords:
             steps = [step for step in read_record(file) if step.action == "move"]
             with file.open("rb") as lines:
                 when = str(json.loads(lines.readline()).get("created", ""))
-        except (UsageError, OSError, ValueError):
+        except (UsageError, OSError, *PARSE_ERRORS):
             continue
         if steps:
             found.append(TrashRecord(file.stem, when, len(steps)))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar, get_args
 
 from lookalike.errors import (
+    PARSE_ERRORS,
     LibraryBusy,
     LibraryDamaged,
     LibraryError,
@@ -132,6 +133,8 @@ def translate_errors(folder: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise _library_error(error, folder) from error
+    except UnicodeDecodeError as error:  # SQLite's message quotes the catalogue
+        raise _unreadable(error, folder) from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise StorageFull(
@@ -149,6 +152,24 @@ def translate_errors(folder: Path) -> Iterator[None]:
         if error.errno in (errno.EIO, errno.ESTALE):
             raise _failing_disk_error(folder, error) from error
         raise
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[None]:
+    """Like `translate_errors`, for reading: values that no version has written, as those of a stranger's
+    catalogue may be, raise `LibraryDamaged`."""
+    try:
+        with translate_errors(folder):
+            yield
+    except PARSE_ERRORS as error:
+        raise _unreadable(error, folder) from error
+
+
+def _unreadable(error: Exception, folder: Path) -> LibraryDamaged:
+    return LibraryDamaged(
+        f"the catalogue in {folder} holds values that cannot be read"
+        f" ({type(error).__name__}: {error}): see `lookalike check`, or index again"
+    )
 
 
 def _no_locks_error(folder: Path) -> LibraryError:
@@ -215,7 +236,8 @@ def _library_error(error: sqlite3.Error, folder: Path) -> Exception:
         )
     if primary == sqlite3.SQLITE_CANTOPEN:
         return _too_many_open_error(folder)
-    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+    is_text = str(error).startswith("Could not decode to UTF-8")
+    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or is_text:
         return LibraryDamaged(
             f"the catalogue in {folder} cannot be read ({error}): restore it from a backup, "
             "or delete that folder and index again"

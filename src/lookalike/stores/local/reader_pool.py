@@ -23,8 +23,8 @@ from lookalike.stores.local.database import (
     changes,
     connect,
     is_full,
+    reading,
     space_rows,
-    translate_errors,
 )
 from lookalike.stores.local.feedback import decision_changes
 from lookalike.stores.local.path_encoding import SELECT_ROOTS, quoted_home, root_from
@@ -86,7 +86,7 @@ class ReaderPool:
             if self._idle:
                 return self._idle.pop()
             file_id = self._file_id
-        with translate_errors(self._folder):
+        with reading(self._folder):
             connection = self._connect()
         self._file_ids[id(connection)] = file_id
         return connection
@@ -137,7 +137,7 @@ class ReaderPool:
         this space fails.
         """
         before: list[SpaceRow] | None = None
-        with translate_errors(self._folder):
+        with reading(self._folder):
             while True:
                 connection.execute("BEGIN")
                 # The first read determines the state; this number changes with every commit of others.

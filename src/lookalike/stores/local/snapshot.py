@@ -17,7 +17,7 @@ from lookalike.stores.local import bus_errors, feedback, images
 from lookalike.stores.local.ann.index_cache import IndexCache
 from lookalike.stores.local.ann.index_files import Stamp
 from lookalike.stores.local.comparisons import read_comparisons
-from lookalike.stores.local.database import SpaceRow, placeholders, translate_errors
+from lookalike.stores.local.database import SpaceRow, placeholders, reading
 from lookalike.stores.local.search import search_space
 from lookalike.stores.local.vector_file import MappedVectors, damaged_error, row_bytes
 from lookalike.stores.records import (
@@ -207,14 +207,14 @@ class LocalSnapshot:
         """See `Snapshot`."""
         from lookalike.stores.local.filter_eval import select
 
-        with translate_errors(self._folder):
+        with reading(self._folder):
             return select(self._connection, self._columns(self._connection), where)
 
     def sort(self, ids: Ids, field: str, *, reverse: bool = False) -> Ids:
         """See `Snapshot`."""
         from lookalike.stores.local.filter_eval import sort
 
-        with translate_errors(self._folder):
+        with reading(self._folder):
             return sort(
                 self._connection, self._columns(self._connection), ids, field, reverse=reverse
             )
@@ -223,7 +223,7 @@ class LocalSnapshot:
         """See `Snapshot`."""
         from lookalike.stores.local.field_stats import field_stats
 
-        with translate_errors(self._folder):
+        with reading(self._folder):
             return field_stats(self._columns(self._connection), self._connection)
 
     def search_text(
@@ -232,82 +232,82 @@ class LocalSnapshot:
         """See `Snapshot`."""
         from lookalike.stores.local.full_text import search_text
 
-        with translate_errors(self._folder):
+        with reading(self._folder):
             return search_text(self._connection, text, k, among, match)
 
     def has_text(self) -> bool:
         """See `Snapshot`."""
         from lookalike.stores.local.full_text import has_text
 
-        with translate_errors(self._folder):
+        with reading(self._folder):
             return has_text(self._connection)
 
     # Images
 
     def images(self, ids: Iterable[int]) -> dict[int, Image]:
         """See `Snapshot`."""
-        with translate_errors(self._folder):
+        with reading(self._folder):
             return images.images(self._connection, ids)
 
     def metadata_sources(self, ids: Iterable[int]) -> dict[int, MetadataSources]:
         """See `Snapshot`."""
-        with translate_errors(self._folder):
+        with reading(self._folder):
             return images.metadata_sources(self._connection, ids)
 
     def hit_fields(self, ids: Iterable[int]) -> dict[int, HitFields]:
         """See `Snapshot`."""
-        with translate_errors(self._folder):
+        with reading(self._folder):
             return images.hit_fields(self._connection, ids)
 
     def lookup(self, root: int, path: str) -> Image | None:
         """See `Snapshot`."""
-        with translate_errors(self._folder):
+        with reading(self._folder):
             return images.lookup(self._connection, root, path)
 
     def file_states(self, root: int, paths: Sequence[str]) -> dict[str, FileState]:
         """See `Snapshot`."""
-        with translate_errors(self._folder):
+        with reading(self._folder):
             return images.file_states(self._connection, root, paths)
 
     def images_below(self, root: int, folder: str) -> list[Image]:
         """See `Snapshot`."""
-        with translate_errors(self._folder):
+        with reading(self._folder):
             return images.images_below(self._connection, root, folder)
 
     def pages(self, root: int, path: str) -> list[Image]:
         """See `Snapshot`."""
-        with translate_errors(self._folder):
+        with reading(self._folder):
             return images.pages(self._connection, root, path)
 
     def same_content(
         self, size: int, *, hash: bytes | None = None, spaces: Collection[str] = ()
     ) -> list[Image]:
         """See `Snapshot`."""
-        with translate_errors(self._folder):
+        with reading(self._folder):
             return images.same_content(self._connection, size, hash, spaces)
 
     def by_hash(self, hash: bytes) -> list[Image]:
         """See `Snapshot`."""
-        with translate_errors(self._folder):
+        with reading(self._folder):
             return images.by_hash(self._connection, hash)
 
     def exact_duplicates(self) -> list[list[int]]:
         """See `Snapshot`."""
-        with translate_errors(self._folder):
+        with reading(self._folder):
             return images.exact_duplicates(self._connection)
 
     def decisions(
         self, kinds: Iterable[DecisionKind] | None = None, *, about: bytes | None = None
     ) -> list[Decision]:
         """See `Snapshot`."""
-        with translate_errors(self._folder):
+        with reading(self._folder):
             return feedback.read_decisions(self._connection, kinds, about)
 
     def comparisons(
         self, pairs: Iterable[tuple[bytes, bytes]], revision: str
     ) -> dict[tuple[bytes, bytes], str]:
         """See `Snapshot`."""
-        with translate_errors(self._folder):
+        with reading(self._folder):
             return read_comparisons(self._connection, pairs, revision)
 
     def iter_files(self, *, outcomes: Iterable[Outcome] | None = None) -> Iterator[Image]:
@@ -315,7 +315,7 @@ class LocalSnapshot:
         chosen = [str(outcome) for outcome in (Outcome if outcomes is None else outcomes)]
         # This condition makes SQLite use the small index of failures, not the whole table.
         only_failed = "" if Outcome.INDEXED in chosen else "AND outcome <> 'indexed'"
-        with translate_errors(self._folder):
+        with reading(self._folder):
             cursor = self._connection.execute(
                 f"SELECT {images.IMAGE_COLUMNS} WHERE outcome IN ({placeholders(chosen)}) "
                 f"{only_failed} ORDER BY root, path",
@@ -327,7 +327,7 @@ class LocalSnapshot:
 
     def counts(self) -> dict[Outcome, int]:
         """See `Snapshot`."""
-        with translate_errors(self._folder):
+        with reading(self._folder):
             return images.counts(self._connection)
 
     def close(self) -> None:

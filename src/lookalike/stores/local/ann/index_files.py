@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lookalike.errors import PARSE_ERRORS
 from lookalike.files import atomic_path, atomic_write, keep_private
 from lookalike.stores.ann_index import Index, IndexCheck
 from lookalike.stores.local.database import SpaceRow
@@ -151,7 +152,7 @@ def read_manifest(library: Path, space: SpaceRow) -> IndexManifest | None:
         )
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
+    except (OSError, *PARSE_ERRORS):
         unknown = Index(
             "?", 0.0, 0.0, 0.0, 0, 0.0, 0, 0, 0, "", disabled_reason="its manifest cannot be read"
         )
@@ -209,7 +210,7 @@ def read_delta_manifest(library: Path, space: SpaceRow) -> DeltaManifest | None:
             str(document["vectors"]),
             str(document.get("checksum", "")),
         )
-    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+    except (OSError, *PARSE_ERRORS):
         return None
 
 
@@ -342,6 +343,6 @@ def read_checks(library: Path, space: SpaceRow) -> list[IndexCheck]:
     found: list[IndexCheck] = []
     with suppress(FileNotFoundError):
         for line in (space_folder(library, space) / CHECKS).read_text("utf-8").splitlines():
-            with suppress(ValueError, TypeError, AttributeError):
+            with suppress(*PARSE_ERRORS):
                 found.append(IndexCheck(**_known_fields(IndexCheck, json.loads(line))))
     return found
