@@ -113,6 +113,7 @@ def test_a_filter_that_controls_cannot_express_has_no_conditions(modules: Page, 
         "?upload=ab12&region=0.1000,0.2000,0.5000,0.5000&where=price+%3C+5&open=7",
         "?page=map&color=kind&viewport=0.5000,0.4000,2.00&lasso=1,2,3,4,5,6",
         "?page=duplicates&kind=near&group=4",
+        "?where=price+%3C+5&order=-price",
     ],
 )
 def test_an_address_has_the_whole_state(modules: Page, search: str) -> None:

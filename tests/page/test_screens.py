@@ -144,6 +144,9 @@ def test_duplicates_are_reviewed_with_the_keyboard(
     page.wait_for_selector("dialog.pair-dialog .compare-images")
     page.keyboard.press("Escape")
     page.wait_for_selector("dialog.pair-dialog", state="detached")
+    page.click(".dup-member a >> nth=0", modifiers=["Control"])
+    page.click(".dup-member .tick >> nth=1")
+    assert page.inner_text(".action-bar b") == "2 selected"
 
 
 def test_a_pair_that_is_not_duplicate_is_removed_and_undo_restores_it(

@@ -175,6 +175,21 @@ def test_filters_give_the_images_of_the_library(open_page: Open, shop: Path, fir
     assert page.get_attribute("#rail-button", "aria-label") == "Filters: 2 set"
 
 
+def test_images_are_shown_in_the_order_of_a_field(open_page: Open, shop: Path) -> None:
+    page = open_page("?order=-price")
+    with Library.open(shop) as library, library.snapshot() as snapshot:
+        rising = snapshot.sort(snapshot.select("price > 0"), "price").tolist()
+        falling = snapshot.sort(snapshot.select("price > 0"), "price", reverse=True).tolist()
+    assert tiles(page)[:5] == falling[:5]
+    page.click("button:has-text('View')")
+    page.select_option("#view-menu select >> nth=1", "price")
+    page.wait_for_function(
+        "first => Number(document.querySelector('.tile').dataset.id) === first", arg=rising[0]
+    )
+    wait_for_address(page, "order=price")
+    assert tiles(page)[:5] == rising[:5]
+
+
 def test_an_address_can_be_shared_and_the_back_button_works(open_page: Open, first: int) -> None:
     page = open_page()
     start = tiles(page)

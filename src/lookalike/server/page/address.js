@@ -56,6 +56,7 @@ export function parse(search) {
     outcome: params.get("outcome") ?? "",
     by: params.get("by") ?? "",
     sort: params.get("sort") ?? "",
+    order: params.get("order") ?? "",   // of images without a query: a field, "-" before it for falling values
   };
   for (const [name, text] of params) {
     const term = name in SIGNS && text ? parseTerm(name, text) : null;
@@ -100,6 +101,7 @@ export function format(one) {
   const params = new URLSearchParams();
   if (one.page !== "search") params.set("page", one.page);
   for (const [name, value] of queryParams(one)) params.append(name, value);
+  if (one.order) params.set("order", one.order);
   if (one.page === "duplicates") {
     if (one.kind !== "copies") params.set("kind", one.kind);
     if (one.group) params.set("group", one.group);

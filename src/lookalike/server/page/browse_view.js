@@ -91,8 +91,9 @@ function Timeline({ groups }) {
 function Places({ groups, address }) {
   const most = Math.max(...groups.map((group) => group.images));
   const lines = [];
-  for (let x = 0; x <= MAP_WIDTH; x += MAP_WIDTH / 12) lines.push(`M${x} 0V${MAP_HEIGHT}`);
-  for (let y = 0; y <= MAP_HEIGHT; y += MAP_HEIGHT / 6) lines.push(`M0 ${y}H${MAP_WIDTH}`);
+  // A map in another shape than its frame has room beside it.
+  for (let x = -MAP_WIDTH; x <= 2 * MAP_WIDTH; x += MAP_WIDTH / 12) lines.push(`M${x} ${-MAP_HEIGHT}V${2 * MAP_HEIGHT}`);
+  for (let y = -MAP_HEIGHT; y <= 2 * MAP_HEIGHT; y += MAP_HEIGHT / 6) lines.push(`M${-MAP_WIDTH} ${y}H${2 * MAP_WIDTH}`);
   const at = (group) => [((group.longitude + 180) / 360) * MAP_WIDTH, ((90 - group.latitude) / 180) * MAP_HEIGHT];
   const xs = groups.map((group) => at(group)[0]), ys = groups.map((group) => at(group)[1]);
   const pad = 40, left = Math.max(0, Math.min(...xs) - pad), top = Math.max(0, Math.min(...ys) - pad);

@@ -10,6 +10,7 @@ import { html, useEffect, useMemo, useRef, useState, useStore } from "./html.js"
 import { Progress, runJob } from "./jobs.js";
 import { loadLibraryInfo } from "./library_info.js";
 import { announce, showToast, tryOrToast } from "./messages.js";
+import { toggle } from "./selection.js";
 import { state, update } from "./store.js";
 import { Button, Dialog, ErrorMessage, Icon, Menu, Segments, isTyping } from "./ui.js";
 import { t } from "./words.js";
@@ -109,6 +110,7 @@ export function DuplicatesView() {
       ArrowRight: () => setSelected(selected % others + 1), ArrowLeft: () => setSelected((selected + others - 2) % others + 1),
       " ": () => actions.compare(group, member),
       n: () => writes && member.kind !== "exact" && actions.separate(group, member),
+      x: () => toggle(member.id),
       d: () => writes && actions.done(group, !isDone(sheet, group)),
       u: undoLatest,
       ...Object.fromEntries(group.members.slice(0, 9).map((one, i) => [String(i + 1), () => writes && (i === 0 || one.kind !== "exact") && actions.keep(group, one)])),
@@ -171,8 +173,16 @@ function Member({ group, member, isBest, isSelected, isBusy, writable, actions }
   const name = nameOf(member.path), folder = folderOf(member.path);
   const facts = [member.width ? `${member.width} × ${member.height}` : "", bytes(member.size), member.format?.toUpperCase()].filter(Boolean).join(" · ");
   const href = format({ ...state.address, open: member.id });
-  return html`<li class=${`dup-member${isBest ? " best" : ""}${isSelected ? " selected" : ""}`}>
-    <a href=${href} data-navigate aria-label=${t("openImage", { name })}><img src=${thumbnail(member.id, 256)} alt="" loading="lazy" /></a>
+  const isTicked = useStore((store) => store.selection.has(member.id));
+  const click = (event) => {
+    if (!event.ctrlKey && !event.metaKey && !event.shiftKey) return;
+    event.preventDefault();
+    event.stopPropagation();
+    toggle(member.id);
+  };
+  return html`<li class=${`dup-member${isBest ? " best" : ""}${isSelected ? " selected" : ""}${isTicked ? " ticked" : ""}`}>
+    <a href=${href} data-navigate aria-label=${t("openImage", { name })} onclickcapture=${click}><img src=${thumbnail(member.id, 256)} alt="" loading="lazy" /></a>
+    <button type="button" class="tick" aria-pressed=${String(isTicked)} aria-label=${t("selectImage", { title: name })} title=${t("select")} onclick=${() => toggle(member.id)}><${Icon} name="check" /></button>
     <p class="dup-badge">${isBest ? html`<b class="keep-badge">${t("keep")}</b>` : html`<b>${t(`is ${member.kind}`)}</b>`} ${member.spare ? html`<span class="muted">${t("spare")}</span>` : ""}</p>
     <p class="dup-name" title=${member.path}><strong>${name}</strong>${folder && html`<br /><span class="muted">${folder}</span>`}</p>
     <p class="muted small">${facts}</p>

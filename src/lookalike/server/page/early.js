@@ -16,8 +16,12 @@
     params.delete("page");
     params.delete("open");
     const isQuery = ["image", "text", "upload"].some((name) => params.has(name));
-    const where = params.get("where");
-    const list = isQuery ? params : new URLSearchParams(where ? { where } : { order: "spread" });
+    const where = params.get("where"), order = params.get("order") ?? "";
+    params.delete("order");
+    const list = isQuery ? params : new URLSearchParams(where ? { where } : {});
+    if (!isQuery && order) list.set("sort", order.replace(/^-/, ""));
+    if (!isQuery && order.startsWith("-")) list.set("order", "newest");
+    else if (!isQuery && !order && !where) list.set("order", "spread");
     list.set("k", "60");
     list.set("offset", "0");
     paths.push(`api/${isQuery ? "search" : "images"}?${list}`);

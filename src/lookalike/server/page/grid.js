@@ -173,6 +173,7 @@ export function Grid({ items, isComplete = true, onMore = () => {}, total = 0, r
   const handleClick = (event) => {
     const tile = event.target.closest?.("li[data-id]");
     const isTick = event.target.closest?.("[data-action=select]");
+    if (event.target.closest?.("[data-action=more], [data-action=less]")) hasToFocus = true;
     if (!tile || (!isTick && !event.ctrlKey && !event.metaKey && !event.shiftKey)) return;
     event.preventDefault();
     event.stopPropagation();

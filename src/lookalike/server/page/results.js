@@ -19,11 +19,20 @@ let pendingKey = "";   // of the request that runs
 export const isQuery = (one) => one.terms.some((term) => term.weight > 0);
 
 /** Return a text that two addresses share if and only if they show the same images. */
-const keyOf = (one) => (isQuery(one) ? "?" : "") + queryParams(one).toString();
+const keyOf = (one) => (isQuery(one) ? "?" : `${one.order} `) + queryParams(one).toString();
+
+/** Return the parameters of images without a query; early.js has the same ones. Unless a filter or an order is set,
+ * the order is mixed: neighbours in a folder look alike. */
+function listParams({ where, order }) {
+  const params = new URLSearchParams(where ? { where } : {});
+  if (order) params.set("sort", order.replace(/^-/, ""));
+  if (order.startsWith("-")) params.set("order", "newest");
+  else if (!order && !where) params.set("order", "spread");
+  return params;
+}
 
 function requestPage(one, offset, k, signal) {
-  // Without a query all images are shown in a mixed order: neighbours in a folder look alike.
-  const params = isQuery(one) ? queryParams(one) : new URLSearchParams(one.where ? { where: one.where } : { order: "spread" });
+  const params = isQuery(one) ? queryParams(one) : listParams(one);
   params.set("k", String(k));
   params.set("offset", String(offset));
   return get(isQuery(one) ? "search" : "images", params, { signal });

@@ -59,7 +59,7 @@ function Scale({ results, bands, top, onJump }) {
 const foundText = (results) => t("found", { n: results.items.length, more: results.nextOffset ? "+" : "", total: results.total });
 
 /** The line above the grid; it stays in view. */
-function ResultsBar({ results, bands, top, onJump, captionFields, settings, rail }) {
+function ResultsBar({ results, bands, top, onJump, library, settings, rail }) {
   return html`<div class="results-bar">
     ${rail}
     ${results.isQuery ? html`<${Scale} results=${results} bands=${bands} top=${top} onJump=${onJump} />`
@@ -67,8 +67,19 @@ function ResultsBar({ results, bands, top, onJump, captionFields, settings, rail
     <${Menu} id="view-menu" label=${t("view")} icon="sliders" class="quiet-text" width=${280}>${() => html`
       <label class="menu-field"><span>${t("tileSize")}</span><input type="range" min="90" max="380" step="10" value=${settings.tile} oninput=${(event) => changeSettings({ tile: Number(event.target.value) })} /></label>
       <label class="menu-field"><span>${t("underImages")}</span><select value=${settings.captions} onchange=${(event) => changeSettings({ captions: event.target.value })}>
-        ${[["", t("nothing")], ["name", t("fileName")], ...captionFields.map((name) => [name, name.replaceAll("_", " ")])].map(([value, text]) => html`<option key=${value} value=${value} selected=${value === settings.captions}>${text}</option>`)}</select></label>`}<//>
+        ${[["", t("nothing")], ["name", t("fileName")], ...captionFieldsOf(library).map((name) => [name, name.replaceAll("_", " ")])].map(([value, text]) => html`<option key=${value} value=${value} selected=${value === settings.captions}>${text}</option>`)}</select></label>
+      ${!results.isQuery && html`<label class="menu-field"><span>${t("order")}</span><select value=${results.address.order} onchange=${(event) => navigate({ order: event.target.value })}>
+        ${ordersOf(library, results.address.where).map(([value, text]) => html`<option key=${value} value=${value} selected=${value === results.address.order}>${text}</option>`)}</select></label>`}`}<//>
   </div>`;
+}
+
+/** Return the orders in which images without a query can be shown: value in the address, and what people read. */
+function ordersOf(library, where) {
+  const fields = library.fields.filter((field) => field.images && !/^(file\.|id$|outcome$|caption$|note$)/.test(field.name));
+  return [["", t(where ? "orderIndexed" : "orderMixed")], ["-id", t("orderAdded")], ...fields.flatMap(({ name }) => {
+    const text = { taken: t("byDate"), folder: t("byFolder") }[name] ?? name.replaceAll("_", " ");
+    return [[name, t("orderRising", { name: text })], [`-${name}`, t("orderFalling", { name: text })]];
+  })];
 }
 
 /** Return the fields whose values can stand under images. */
@@ -100,7 +111,7 @@ export function ResultsView({ rail }) {
     ${results.error && html`<${ErrorMessage} error=${results.error} retry=${loadResults} />`}
     ${isShown && !results.isQuery && !results.address.where && results.items.length > 0 && html`<${Welcome} />`}
     ${isShown && html`<${ResultsBar} results=${results} bands=${bands} top=${top} settings=${settings} rail=${rail}
-      captionFields=${captionFieldsOf(library)} onJump=${(index) => grid.current?.scrollTo(index)} />`}
+      library=${library} onJump=${(index) => grid.current?.scrollTo(index)} />`}
     ${isShown && results.isQuery && bands?.get("weak")?.first === 0 && html`<p class="note">${t("nothingClose")}</p>`}
     ${isShown && (results.items.length ? html`<${Grid} key=${results.key} items=${items} isComplete=${!results.nextOffset} onMore=${loadMore} api=${grid}
         total=${results.isQuery ? 0 : results.total} row=${row} below=${heightBelow({ hasBars, captionField: field })} scroll=${scroll}

@@ -39,6 +39,12 @@ export default {
   view: "Ansicht",
   tileSize: "Größe der Bilder",
   underImages: "Unter den Bildern",
+  order: "Reihenfolge",
+  orderMixed: "gemischt",
+  orderIndexed: "wie indexiert",
+  orderAdded: "zuletzt hinzugefügte zuerst",
+  orderRising: "{name}, aufsteigend",
+  orderFalling: "{name}, absteigend",
   fileName: "Dateiname",
 
   // asking
@@ -374,7 +380,7 @@ export default {
   trash: "Papierkorb",
   nothingInTrash: "Nichts wurde in den Papierkorb gelegt.",
   putBack: ["{n} Datei zurücklegen", "{n} Dateien zurücklegen"],
-  duplicateKeys: "↓ ↑ Gruppen · ← → Dateien · Leertaste vergleichen · 1 bis 9 behalten · N kein Duplikat · D erledigt · U rückgängig",
+  duplicateKeys: "↓ ↑ Gruppen · ← → Dateien · Leertaste vergleichen · 1 bis 9 behalten · N kein Duplikat · X auswählen · D erledigt · U rückgängig",
 
   // Bibliothek und Aufgaben
   imagesName: "Bilder",

@@ -39,6 +39,12 @@ export default {
   view: "View",
   tileSize: "Size of images",
   underImages: "Under images",
+  order: "Order",
+  orderMixed: "mixed",
+  orderIndexed: "as indexed",
+  orderAdded: "added last first",
+  orderRising: "{name}, rising",
+  orderFalling: "{name}, falling",
   fileName: "file name",
 
   // asking
@@ -374,7 +380,7 @@ export default {
   trash: "Trash",
   nothingInTrash: "Nothing was moved to the trash.",
   putBack: ["Put {n} file back", "Put {n} files back"],
-  duplicateKeys: "↓ ↑ groups · ← → files · Space compare · 1 to 9 keep · N not a duplicate · D done · U undo",
+  duplicateKeys: "↓ ↑ groups · ← → files · Space compare · 1 to 9 keep · N not a duplicate · X select · D done · U undo",
 
   // library and jobs
   imagesName: "images",
