@@ -30,7 +30,7 @@ demo: $(VENV)/.installed  ## draw a catalogue of products, index it, search it (
 test: $(VENV)/.developing  ## run all tests, one process a core (ARGS="tests/search -k name": some)
 	$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 
-torture: $(VENV)/.developing  ## the long forms of tests/faults: kills, power cuts, full and failing disks (docs/reliability.md)
+torture: $(VENV)/.developing  ## the long forms of tests/faults: kills, power cuts, failing disks, hostile files and requests (docs/reliability.md)
 	$(BIN)/python -m pytest -n 0 -m torture $(ARGS)
 
 soak: $(VENV)/.developing  ## index, search, delete and kill for MINUTES=60; plots memory, handles, disk and latency

@@ -44,7 +44,8 @@ def test_no_request_breaks_the_server(
         library.add([folder], extractors=["color"])
         app = create_app(library, Settings(writable=True))
         with running(app) as port:
-            schema = schemathesis.openapi.from_url(f"http://127.0.0.1:{port}/api/openapi.json")
+            address = f"http://127.0.0.1:{port}/api/openapi.json"
+            schema = schemathesis.openapi.from_url(address, timeout=60)
             for operation in (result.ok() for result in schema.get_all_operations()):
 
                 @settings(
