@@ -125,6 +125,8 @@ def test_text_is_found_in_captions(open_page: Open, shop: Path) -> None:
     wait_for_address(page, f"text={caption}")
     page.wait_for_selector("text=4 of 66 images")
     assert tiles(page)[:4] == expected_ids(shop, Term(text=caption))[:4]
+    found = page.locator(".tile a").first.get_attribute("title")
+    assert found and found.startswith("Found in: ")
 
 
 def test_a_region_drawn_on_the_query_image_is_searched_at_once(

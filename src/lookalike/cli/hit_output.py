@@ -141,8 +141,8 @@ def _write_table(hits: Hits) -> None:
 
 
 def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return format.similarity(value)
+    if isinstance(value, float):  # a rank by words can be tiny and yet no zero
+        return "<0.001" if 0 < value < 0.0005 else format.similarity(value)
     if isinstance(value, tuple):
         return ", ".join("text in the image" if name == "ocr_text" else name for name in value)
     return str(value or "")

@@ -5,7 +5,9 @@
     photo.jpg.json, photo.json   an object with fields, one of which may be "caption"
     photo.jpg.supplemental-metadata.json and other names that Google Takeout gives (`takeout`)
 
-Apple's .aae files are edits for Apple's programs and say nothing about an image: they are not read.
+darktable writes further versions of an image to photo_01.jpg.xmp and so on: other edits with ratings of
+their own, which are not read. Apple's .aae files are edits for Apple's programs and say nothing about an
+image: they are not read.
 
 They are met during the walk, so finding them costs nothing. Kinds higher in this list take precedence, and
 sidecars with the full name of the image over those without its extension. A symbolic link is
@@ -17,6 +19,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,6 +36,9 @@ from lookalike.indexing.takeout import FALLBACKS, TakeoutPairing, is_takeout, ta
 from lookalike.indexing.takeout import KIND as TAKEOUT
 from lookalike.object_storage import is_url, resolve
 from lookalike.stores.interface import Root, Sidecars
+
+# Names of darktable's sidecars of further versions; the image is what precedes and follows the number.
+VERSION = re.compile(r"_\d{2,4}(\.[^./]+)\.xmp$", re.IGNORECASE)
 
 # Largest sidecar in bytes; a larger file of that name is something else.
 MAX_BYTES = 1 << 20
@@ -77,8 +83,16 @@ class Group:
         described = {self.stem if self.images else "", *self.images}
         for name, found in self.sidecars.items():
             named = name.removesuffix(".xmp")
-            if named != name and named not in described and not self.of_other:
+            if named == name or named in described or self.of_other:
+                continue
+            if not is_version(found.path):
                 yield found
+
+
+def is_version(path: str) -> bool:
+    """Return whether an XMP sidecar is of a further version of an image here, as darktable names it."""
+    image = VERSION.sub(r"\1", path)
+    return image != path and not is_url(path) and Path(image).is_file()
 
 
 class Pairing:

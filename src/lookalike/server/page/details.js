@@ -5,7 +5,7 @@ import { closeImage, format } from "./address.js";
 import { get, originalFile, thumbnail } from "./api.js";
 import { Explanation } from "./explanation.js";
 import { sendFeedback } from "./feedback.js";
-import { bytes, count, dateTime, folderOf, nameOf, placeInFile, scoreText, similarity, titleOf, valueText } from "./format.js";
+import { bytes, count, dateTime, folderOf, foundIn, nameOf, placeInFile, scoreText, similarity, titleOf, valueText } from "./format.js";
 import { html, useEffect, useState, useStore } from "./html.js";
 import { changeTags, removeImages, tagsOf, trashImages } from "./image_actions.js";
 import { showToast, tryOrToast } from "./messages.js";
@@ -29,6 +29,7 @@ export function Details({ id, image, hit, term }) {
     ${known && html`<div class="details-head"><h2>${titleOf(known)}</h2>
       ${typeof hit?.score === "number" && html`<p class="score">${hit.relevance && html`<i class=${`dot ${hit.relevance}`} />`}<strong>${scoreText(hit)}</strong>
         ${hit.rank && html`<span class="muted">${t("rank", { n: hit.rank })}</span>`}</p>`}
+      ${hit?.matched_in?.length > 0 && html`<p class="muted">${foundIn(hit)}</p>`}
       <p class="actions"><${Button} label=${t("onlyThis")} icon="search" class="main" title=${t("searchAlone")} onclick=${() => onlyLike(id)} />
         <${Button} label=${t("more")} icon="plus" aria-label=${t("moreLikeThis", { title: titleOf(known) })} onclick=${() => moreLike(id)} />
         ${address.terms.length > 0 && html`<${Button} label=${t("less")} icon="minus" aria-label=${t("lessLikeThis", { title: titleOf(known) })} onclick=${() => lessLike(id)} />`}</p></div>`}

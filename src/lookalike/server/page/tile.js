@@ -3,7 +3,7 @@
 
 import { format } from "./address.js";
 import { thumbnail } from "./api.js";
-import { scoreText, similarity, titleOf, valueText } from "./format.js";
+import { foundIn, scoreText, similarity, titleOf, valueText } from "./format.js";
 import { html, memo, useEffect, useRef, useState } from "./html.js";
 import { lessLike, moreLike } from "./results.js";
 import { toggle } from "./selection.js";
@@ -77,7 +77,7 @@ function TileView({ item, index, x, y, width, height, below, isFetched, isTabbab
       onpointerenter=${() => setNear(true)} onfocusin=${() => setNear(true)}
       aria-setsize=${count} aria-posinset=${index + 1} style=${`transform:translate(${x}px,${y}px);width:${width}px;height:${height}px`}>
     <a href=${href} data-navigate data-action="open" tabindex=${isTabbable ? 0 : -1} aria-label=${title + (hasScore ? `, ${scoreText(item)}` : "")}
-      style=${`height:${height - below}px`} draggable=${!isSelecting}
+      style=${`height:${height - below}px`} draggable=${!isSelecting} title=${foundIn(item)}
       onclick=${tap} ...${longPress(press)}>
       <${Thumbnail} id=${item.id} size=${thumbnailSize(width, height)} isFetched=${isFetched} />
       <span class="caption"><span class="title">${title}</span>${hasScore && html`<b>${similarity(item.score)}</b>`}</span>

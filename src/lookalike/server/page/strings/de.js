@@ -251,6 +251,8 @@ export default {
   theHit: "Der Treffer",
   download: "Herunterladen",
   rank: "Rang {n}",
+  foundIn: "Gefunden in: {fields}",
+  textInImage: "Text im Bild",
   searchAlone: "Nur mit diesem Bild suchen",
   less: "Weniger",
   isRelevant: "Ist das relevant?",

@@ -250,6 +250,8 @@ export default {
   theHit: "The hit",
   download: "Download",
   rank: "rank {n}",
+  foundIn: "Found in: {fields}",
+  textInImage: "text in the image",
   searchAlone: "Search with this image alone",
   less: "Less",
   isRelevant: "Is this relevant?",
