@@ -22,6 +22,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import FrameType
 
@@ -238,6 +239,9 @@ def guided(name: str, seconds: int) -> None:
         from tests.faults.fuzz_targets import target_of
 
         target = target_of(name)
+        for seed in target.seeds:  # what is imported on use must be imported here
+            with suppress(Exception):
+                target.accept(seed)
 
     def one(data: bytes) -> None:
         try:
