@@ -9,12 +9,12 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from lookalike.duplicates.difference import Difference, find_difference
-from lookalike.duplicates.overview import may_overlap
 from lookalike.duplicates.pixel_compare import (
     GreyImage,
     PixelMatch,
     compare_aligned,
     compare_whole,
+    may_overlap,
 )
 from lookalike.duplicates.registration import Registered, refine, register
 from lookalike.duplicates.report import Kind
@@ -119,7 +119,7 @@ def _matches(one: GreyImage, other: GreyImage, *, scenes: bool) -> Iterator[Pixe
         yield direct
         if direct.is_promising and not scenes:
             return  # the pixels align them better than keypoints
-    if not scenes and not may_overlap(one.overview, other.overview):
+    if not scenes and not may_overlap(one, other):
         return
     aligned = compare_aligned(one, other)
     if aligned is not None:

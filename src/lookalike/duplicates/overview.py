@@ -63,23 +63,31 @@ class Overview:
                     best = Place(highest, (x, y, *centre.shape[::-1]), mirrored)
         return best
 
-    def refine(self, other: Overview, place: Place) -> float:
-        """Return the correlation at the best affine map (ECC; Evangelidis and Psarakis, PAMI 2008)."""
+    def refine(self, other: Overview, place: Place) -> tuple[float, NDArray[np.float64]]:
+        """Return the correlation at the best affine map, and the map (3, 3) from the other to this.
+
+        By enhanced correlation (ECC; Evangelidis and Psarakis, PAMI 2008). The map starts from the mirrored
+        other one where the place is mirrored. The correlation is -1 where none is found.
+        """
         import cv2
 
         middle = other.centres[-1]
-        middle = np.ascontiguousarray(middle[:, ::-1]) if place.mirrored else middle
+        top, left = (side // 4 for side in other.whole.shape)
+        if place.mirrored:
+            middle = np.ascontiguousarray(middle[:, ::-1])
+            left = other.whole.shape[1] - left - middle.shape[1]
         x, y, width, height = place.box
         zoom = np.array([width / middle.shape[1], height / middle.shape[0]])
         start = np.column_stack([np.diag(zoom), [x, y]]).astype(np.float32)
         stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 1e-3)
         try:
-            correlation, _ = cv2.findTransformECC(
+            correlation, found = cv2.findTransformECC(
                 middle, self.whole, start, cv2.MOTION_AFFINE, stop, None, 1
             )
         except cv2.error:  # no convergence where the images differ
-            return -1.0
-        return float(correlation)
+            return -1.0, np.eye(3)
+        to_middle = np.array([[1.0, 0, -left], [0, 1, -top], [0, 0, 1]])
+        return float(correlation), np.vstack([found, [0, 0, 1]]) @ to_middle
 
 
 NOWHERE = (0, 0, 0, 0)
@@ -99,11 +107,27 @@ class Place:
     mirrored: bool
 
 
-def may_overlap(one: Overview, other: Overview) -> bool:
-    """Return whether keypoints might align two images, in one orientation or mirrored."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Overlap:
+    """How one of two images may show a part of the other.
+
+    swapped    the second image shows more, not the first
+    transform  (3, 3): pixels of the small version that shows less → pixels of the other
+    mirrored   the transform starts from the mirrored version
+    """
+
+    swapped: bool
+    transform: NDArray[np.float64]
+    mirrored: bool
+
+
+def find_overlap(one: Overview, other: Overview) -> Overlap | None:
+    """Return how one of two images may show a part of the other, or None if neither does."""
     ours, theirs = one.find_middle_of(other), other.find_middle_of(one)
-    if max(ours.correlation, theirs.correlation) < MIN_CORRELATION:
-        return False
-    if ours.correlation >= theirs.correlation:
-        return one.refine(other, ours) >= MIN_REFINED
-    return other.refine(one, theirs) >= MIN_REFINED
+    swapped = theirs.correlation > ours.correlation
+    place = theirs if swapped else ours
+    if place.correlation < MIN_CORRELATION:
+        return None
+    more, less = (other, one) if swapped else (one, other)
+    correlation, transform = more.refine(less, place)
+    return Overlap(swapped, transform, place.mirrored) if correlation >= MIN_REFINED else None
