@@ -14,6 +14,7 @@ from lookalike.duplicates.pixel_compare import (
     PIXELS,
     GreyImage,
     compare_pixels,
+    may_overlap,
     mirror_keypoints,
     tile_agreement,
 )
@@ -66,6 +67,16 @@ def test_a_mirrored_crop_is_found_by_keypoints() -> None:
     found = compare_pixels(grey(image), grey(part))
     assert found is not None and found.is_promising
     assert found.orientation == 0 and found.inliers >= 8
+
+
+def test_parts_pass_the_rough_alignment_and_other_scenes_do_not() -> None:
+    image = scene(6)
+    part = np.ascontiguousarray(image[20:150, 30:210])
+    framed = np.pad(part, ((18, 18), (18, 18), (0, 0)), constant_values=255)
+    for changed in (part, part[:, ::-1], framed):
+        assert may_overlap(grey(image), grey(np.ascontiguousarray(changed)))
+        assert may_overlap(grey(np.ascontiguousarray(changed)), grey(image))
+    assert not may_overlap(grey(image), grey(scene(7)))
 
 
 def test_a_small_detail_is_not_a_copy() -> None:

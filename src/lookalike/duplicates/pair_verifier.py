@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from lookalike.duplicates.comparison import UNREADABLE, ComparedFile, Comparison, compare_files
 from lookalike.duplicates.comparison_memory import ComparisonMemory, Contents
-from lookalike.duplicates.grouping import Pair
+from lookalike.duplicates.grouping import Pair, pair
 from lookalike.duplicates.pixel_compare import PIXELS, GreyImage
 from lookalike.errors import ImageError, Outcome
 from lookalike.images.decode import decode, decode_frame
@@ -167,6 +167,28 @@ def _contents(one: ImageFile, other: ImageFile) -> Contents | None:
     return (one.hash, other.hash) if one.hash < other.hash else (other.hash, one.hash)
 
 
+def _by_partners(pairs: Iterable[Pair]) -> Iterator[tuple[int, list[int]]]:
+    """Yield images and their partners, each pair once; images that have partners in common come together.
+
+    A worker then finds most of the images in its cache.
+    """
+    partners: dict[int, set[int]] = {}
+    for one, other in pairs:
+        partners.setdefault(one, set()).add(other)
+        partners.setdefault(other, set()).add(one)
+    for first in list(partners):
+        stack = [first]
+        while stack:
+            one = stack.pop()
+            others = sorted(partners.pop(one, ()))
+            if not others:
+                continue
+            for other in others:
+                partners[other].discard(one)
+            yield one, others
+            stack += reversed(others)
+
+
 def files_of(snapshot: Snapshot) -> Callable[[Iterable[int]], dict[int, ImageFile]]:
     """Return a function that looks up the files of images by id."""
     roots = {root.id: root.path for root in snapshot.roots()}
@@ -235,12 +257,9 @@ class PairVerifier:
         return [p for p in fresh if p not in self._comparisons]
 
     def _compare(self, fresh: Sequence[Pair], files: Mapping[int, ImageFile], total: int) -> None:
-        partners: dict[int, list[int]] = {}
-        for one, other in fresh:
-            partners.setdefault(one, []).append(other)
         work = [
             (one, others[start : start + TASK_SIZE])
-            for one, others in partners.items()
+            for one, others in _by_partners(fresh)
             for start in range(0, len(others), TASK_SIZE)
         ]
         tasks = (
@@ -251,7 +270,7 @@ class PairVerifier:
             if isinstance(found, Failure):
                 found = [UNREADABLE] * len(others)
             for other, comparison in zip(others, found, strict=True):
-                self._comparisons[one, other] = comparison
+                self._comparisons[pair(one, other)] = comparison
                 both = _contents(files[one], files[other])
                 if self._memory and both and comparison.readable:
                     self._memory.add({both: comparison})

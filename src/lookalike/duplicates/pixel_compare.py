@@ -50,8 +50,9 @@ MIN_AGREEMENT = 0.65
 # Shares of agreeing tiles between which the alignment is refined.
 REFINE_FROM, REFINE_BELOW = 0.3, 0.95
 
-# Share of the tiles that must agree, aligned by small versions, before keypoints are detected. Copies that are
-# cropped, framed or tilted have .63 and more; of neighbouring photos of one kind that get so far a fifth has it.
+# Share of the tiles that must agree, aligned by small versions, before keypoints are detected, which take
+# most of the time. Copies of photos that are cropped, framed or tilted have .63 and more; some that were
+# also made brighter, or were cropped twice, reach .35 only after a refinement.
 MIN_ROUGH_AGREEMENT = 0.35
 
 MIN_TILES = 12
@@ -163,8 +164,12 @@ def may_overlap(one: GreyImage, other: GreyImage) -> bool:
     wide = (round(width * enlarged), round(height * enlarged))
     source = cv2.resize(more.grey, wide, interpolation=cv2.INTER_AREA)
     transform = _zoom(enlarged) @ found.transform @ _zoom(1 / scale)
-    warped, covered = _warp(source, np.linalg.inv(transform)[:2], size)
+    start = np.asarray(np.linalg.inv(transform)[:2], np.float64)
+    warped, covered = _warp(source, start, size)
     agreement = tile_agreement(warped, target, covered)
+    if agreement is not None and agreement < MIN_ROUGH_AGREEMENT:
+        warped, covered = _warp(source, _refine(warped, target, covered, start), size)
+        agreement = tile_agreement(warped, target, covered)
     return agreement is None or agreement >= MIN_ROUGH_AGREEMENT
 
 
