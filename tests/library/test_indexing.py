@@ -443,7 +443,7 @@ def test_folders_beyond_the_maximum_path_length_affect_only_themselves(
     added = library.add([photos])
     assert (added.new, added.unchanged, added.removed) == (1, 7, 0)
     [(path, reason)] = added.unreadable
-    assert reason == "file name too long"
+    assert reason == "cannot be read: file name too long; shorten the names of its folders"
     assert path.startswith(str(photos))
 
 

@@ -12,6 +12,7 @@ back the same bytes, and the file can be opened. Printing or storing such a path
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -294,7 +295,10 @@ def _reason(error: OSError) -> str:
         return "no permission to read it; change its permissions, or leave it out with --exclude"
     if isinstance(error, FileNotFoundError):
         return DANGLING
-    return f"cannot be read: {(error.strerror or str(error)).lower()}; check the disk"
+    cause = f"cannot be read: {(error.strerror or str(error)).lower()}"
+    if error.errno == errno.ENAMETOOLONG:
+        return f"{cause}; shorten the names of its folders"
+    return f"{cause}; check the disk"
 
 
 def _ignore(path: str, reason: str) -> None:
