@@ -123,7 +123,7 @@ def validator_of(
     limits: FetchLimits,
     *,
     resolve: Resolver = resolve_host,
-    public: Callable[[str], bool] = is_public,
+    public: Callable[[str], bool] = may_fetch,
 ) -> tuple[int, str]:
     """Return size and validator of the content of a URL, without fetching it.
 
