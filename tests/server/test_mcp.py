@@ -7,6 +7,7 @@ import base64
 import io
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,7 +43,9 @@ def call(
             names = [tool.name for tool in (await client.list_tools()).tools]
             return names, [answer_of(await client.call_tool(*one)) for one in calls]
 
-    return asyncio.run(run())
+    # In a thread of its own: Playwright leaves an event loop running in that of the tests.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, run()).result()
 
 
 def answer_of(result: Any) -> Answer:
