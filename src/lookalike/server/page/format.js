@@ -22,7 +22,7 @@ export function scoreText(hit) {
 /** Return where a word of the query was found, such as "text in the image"; "" for other queries. */
 export const foundIn = (hit) => (hit.matched_in?.length ? t("foundIn", { fields: hit.matched_in.map((name) => (name === "ocr_text" ? t("textInImage") : name.replaceAll("_", " "))).join(", ") }) : "");
 
-export const similarity = (n) => n > 0 && n < 0.005 ? `<${number(0.01)}` : number(n, Math.abs(n) >= 100 ? { maximumFractionDigits: 0 } : { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+export const similarity = (n) => n > 0 && n < 0.005 ? `<${number(0.01, { minimumFractionDigits: 2 })}` : number(n, Math.abs(n) >= 100 ? { maximumFractionDigits: 0 } : { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
 export function bytes(n) {
   const units = [t("bytes"), "KB", "MB", "GB", "TB"];
