@@ -96,14 +96,21 @@ def test_only_images_that_pass_the_filter_are_found(store: Store, share: float) 
 
 
 def kill_backends() -> None:
-    """Kill one process of the server with SIGKILL, which makes the server end all others and recover."""
+    """Kill one process of the server with SIGKILL, which makes the server end all others and recover.
+
+    Returns when the processes of all connections have ended.
+    """
     with psycopg.connect(server().get_uri(), autocommit=True) as connection:
-        row = connection.execute("SELECT pg_backend_pid()").fetchone()
-        assert row is not None
-        os.kill(row[0], signal.SIGKILL)
+        found = connection.execute(
+            "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'"
+        ).fetchall()
+        os.kill(connection.info.backend_pid, signal.SIGKILL)
         with pytest.raises(psycopg.Error):
             for _ in range(100):
                 connection.execute("SELECT pg_sleep(0.1)")
+    deadline = time.monotonic() + 20
+    while any(Path(f"/proc/{pid}").exists() for (pid,) in found) and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def test_a_server_that_is_killed_loses_at_most_the_batch_in_flight(store: Store) -> None:
