@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,6 +49,12 @@ class MeanColour:
     def extract(self, images: Sequence[Pixels]) -> Vectors:
         means = [image.reshape(-1, 3).mean(axis=0) / 255 for image in images]
         return np.array(means, np.float32).reshape(len(images), 3)
+
+
+def pytest_sessionfinish() -> None:
+    """End the database server: workers of pytest-xdist may be killed before they do so at their exit."""
+    if (module := sys.modules.get("tests.stores.postgres_server")) is not None:
+        module.stop()
 
 
 @pytest.fixture

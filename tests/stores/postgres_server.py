@@ -47,6 +47,12 @@ def server() -> Any:
     return started
 
 
+def stop() -> None:
+    """End the server of this process, if there is one."""
+    if _start.cache_info().currsize and not isinstance(_start(), str):
+        _start().cleanup()
+
+
 def new_url() -> str:
     """Return the URL of a library that does not exist yet, in a schema of its own."""
     return f"{server().get_uri()}&schema=test{next(_numbers)}"
