@@ -133,7 +133,7 @@ class Library:
 
     @property
     def address(self) -> Location:
-        """What `open` takes to open the library again. It may hold a password: never show it."""
+        """Folder or URL with which `open` opens the library again. It may hold a password: never show it."""
         return self.folder if self._address is None else self._address
 
     @property

@@ -41,7 +41,7 @@ CLEARLY_TEXT = 1000
 
 @dataclass(slots=True)
 class Column:
-    """What the cells of one column have in common, row by row.
+    """Types of the cells of one column, counted row by row.
 
     filled         cells with a value
     counts         cells that are a boolean, a date, or look like a number

@@ -35,7 +35,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class CopyReport:
-    """What a copy has done. All counts are those of the whole library.
+    """Counts of a copy, for the whole library.
 
     files     files with any outcome
     copied    of which so many were written now; the others were there

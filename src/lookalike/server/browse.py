@@ -23,7 +23,7 @@ PLACE, FOLDER = "place", "folder"
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What the images of a group have in common.
+    """The value that the images of a group share.
 
     order      by which groups are sorted
     condition  the filter that selects them

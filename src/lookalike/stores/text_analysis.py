@@ -65,8 +65,8 @@ _LETTERS = str.maketrans(
 )  # fmt: skip
 _TRANSCRIPTIONS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"})
 _TRANSCRIBED = re.compile("[äöüåø]")
-# What a longer run is split into where nothing has all of it: Japanese by its scripts, the others into this
-# many characters, about a word.
+# Long runs of letters without spaces are split where no text has all of a run: Japanese where the script
+# changes, the others into pieces of two or four characters, about a word.
 _PIECES = re.compile(
     f"(?P<two>[{_HAN}]+|[{_HANGUL}]+)|(?P<all>[\u30a1-\u30ff]+|[\u3041-\u309f\u3105-\u312f]+|[{_EMOJI}])"
     f"|(?P<four>[{_SOUTHEAST}]+)"

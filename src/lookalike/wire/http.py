@@ -318,7 +318,7 @@ class TrashRecord:
 
 @dataclass(frozen=True, slots=True)
 class TrashRecords:
-    """What was moved to the trash, the newest first."""
+    """Moves to the trash, the newest first."""
 
     records: tuple[TrashRecord, ...]
 

@@ -27,7 +27,7 @@ LIFETIME = 1.0
 # Media types of texts that are written by the program; images and exported vectors hold no sentences.
 TEXTS = (b"application/json", b"application/x-ndjson", b"text/event-stream")
 
-# What stands before a path in a sentence: "/photos" is no folder of ours in "trip/photos/1.jpg".
+# The character before a path in a sentence: in "trip/photos/1.jpg", "/photos" is no absolute path.
 BEFORE = r"(?:(?<=[\s\"'`(\[=:,;>])|(?<=\\n)|(?<=\\\"))"
 
 # An extractor whose model is a folder of this machine, by its absolute path.
