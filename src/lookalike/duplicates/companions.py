@@ -1,4 +1,4 @@
-"""Find the files that belong to an image: its raw file, a live photo's video, sidecars, captions and ratings."""
+"""Find the files that belong to an image: raw file, video of a live photo, sidecars, captions and ratings."""
 
 from __future__ import annotations
 

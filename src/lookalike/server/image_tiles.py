@@ -84,9 +84,8 @@ class ImageTiles:
 
         version  changes whenever the content of the file does
         """
-        with (
-            self._turn
-        ):  # one at a time: a level takes much memory, and others usually want the same
+        # One at a time: a level takes much memory, and others usually want the same.
+        with self._turn:
             found = self.cached(file, version, side)
             if found is not None:
                 return found
