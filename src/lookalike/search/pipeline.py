@@ -48,7 +48,8 @@ def run_queries(
     slow      seconds from which on their plan is logged
     """
     with_terms = [query for query in queries if query.terms]
-    with record_stages(len(queries), slow) as stages:
+    explain = any(query.explain_plan for query in queries)
+    with record_stages(len(queries), slow, explain=explain) as stages:
         searched = iter(
             _search(
                 snapshot, encoders, with_terms, samples or BackgroundSamples(), tolerant=tolerant

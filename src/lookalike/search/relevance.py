@@ -134,8 +134,11 @@ class BackgroundSamples:
         """
         ids, sample = self.sample(snapshot, space.key)
         starts = np.arange(len(vectors)) if starts is None else starts
-        if space.boxes is None and similarity == "cosine":
-            found = dot_products(normalise(vectors), self.unit_sample(snapshot, space.key))
+        known = reference_of(space)
+        cosines = space.boxes is None and similarity == "cosine"
+        unit = normalise(vectors) if cosines or known is not None else vectors
+        if cosines:
+            found = dot_products(unit, self.unit_sample(snapshot, space.key))
         elif space.boxes is None:
             found = similarity_matrix(vectors, sample, similarity=similarity)
         else:  # the best of many regions is more similar by chance: the sample is compared by regions too
@@ -144,8 +147,7 @@ class BackgroundSamples:
                 space.key, vectors, count, similarity=similarity, among=ids, exact=True
             )
             found = np.take_along_axis(near.similarities, np.argsort(near.ids, axis=1), axis=1)
-        known = reference_of(space)
-        reference = None if known is None else dot_products(normalise(vectors), known)
+        reference = None if known is None else dot_products(unit, known)
         return Background.from_similarities(
             found, starts, similarity=similarity, count=space.count, reference=reference
         )

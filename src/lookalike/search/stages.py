@@ -12,48 +12,71 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeAlias
 
 from lookalike.query import Stage
 
 log = logging.getLogger("lookalike.search")
 log.addHandler(logging.NullHandler())  # otherwise Python writes warnings to stderr by itself
 
-_RECORDED: ContextVar[list[Stage] | None] = ContextVar("stages", default=None)
+# Name, start, seconds and details of the stages of the search that runs, in the order in which they ended.
+_Record: TypeAlias = tuple[str, float, float, dict[str, Any]]
+_RECORDED: ContextVar[list[_Record] | None] = ContextVar("stages", default=None)
 
 
-@contextmanager
-def stage(name: str, **details: Any) -> Iterator[dict[str, Any]]:
+class _Timer:
+    """Times one stage. Every search has some, so this is cheaper than a generator."""
+
+    __slots__ = ("_details", "_name", "_started")
+
+    def __init__(self, name: str, details: dict[str, Any]) -> None:
+        self._name = name
+        self._details = details
+
+    def __enter__(self) -> dict[str, Any]:
+        self._started = time.perf_counter()
+        return self._details
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        recorded = _RECORDED.get()
+        if error is None and recorded is not None:
+            seconds = time.perf_counter() - self._started
+            recorded.append((self._name, self._started, seconds, self._details))
+
+
+def stage(name: str, **details: Any) -> _Timer:
     """Record a stage, if stages are recorded. Details may be added to the dictionary until it ends.
 
     name  a part of a stage has the name of the whole before a slash: "plan/filter"
     """
-    recorded = _RECORDED.get()
-    started = time.perf_counter()
-    yield details
-    if recorded is not None:
-        recorded.append(Stage(name, started, time.perf_counter() - started, details))
+    return _Timer(name, details)
 
 
 @contextmanager
-def record_stages(queries: int, slow: float) -> Iterator[list[Stage]]:
-    """Record the stages of a search of so many queries into the list, in the order in which they begin.
+def record_stages(queries: int, slow: float, *, explain: bool) -> Iterator[list[Stage]]:
+    """Record the stages of a search of so many queries; where they are of use, they are in the list
+    afterwards, in the order in which they began.
 
-    slow  seconds from which on they are logged, as a warning of the logger "lookalike.search"
+    slow     seconds from which on they are logged, as a warning of the logger "lookalike.search"
+    explain  the caller needs them
     """
     stages: list[Stage] = []
-    before = _RECORDED.set(stages)
+    recorded: list[_Record] = []
+    before = _RECORDED.set(recorded)
     started = time.perf_counter()
     try:
         yield stages
     finally:
         _RECORDED.reset(before)
-    stages.sort(key=lambda one: one.started)
-    stages[:] = [Stage(one.name, one.started - started, one.seconds, one.details) for one in stages]
     seconds = time.perf_counter() - started
+    traced = "opentelemetry.trace" in sys.modules
+    if not (explain or traced or seconds >= slow):
+        return
+    recorded.sort(key=lambda one: one[1])
+    stages += [Stage(name, at - started, taken, details) for name, at, taken, details in recorded]
     if seconds >= slow:
         _log_slow(queries, seconds, stages)
-    if "opentelemetry.trace" in sys.modules:
+    if traced:
         _export_spans(queries, seconds, stages)
 
 
