@@ -224,7 +224,8 @@ class Query:
         if self.terms and all(term.weight < 0 for term in self.terms):
             raise UsageError("only negative terms: say also what to look for")
         for option in OPTIONS:
-            option.check(getattr(self, option.name))
+            if (value := getattr(self, option.name)) is not option.default:
+                option.check(value)
 
     def _check_list(self) -> None:
         """Raise `UsageError` unless the query lists images: by a filter, in an order, or both."""

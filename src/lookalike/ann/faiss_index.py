@@ -88,6 +88,10 @@ class AnnIndex:
         inner, _ = unwrap(self.index)
         return inner if hasattr(inner, "nlist") and hasattr(inner, "implem") else None
 
+    @cached_property
+    def _dim(self) -> int:
+        return int(self.index.d)
+
     def add(self, vectors: Floats, *, threads: int = 1) -> None:
         """Add rows (n, dim)."""
         import_faiss().omp_set_num_threads(threads)
@@ -116,11 +120,12 @@ class AnnIndex:
             parameters = _search_parameters(library, self.index, nprobe, allowed)
             if allowed is None:
                 self._parameters[nprobe] = parameters
-        if self._fast_scan is not None:
-            # For few queries their lists one by one (11) take an eighth less time than shared lists.
-            self._fast_scan.implem = 11 if len(queries) <= FEW_QUERIES else 0
+        # For few queries their lists one by one (11) take an eighth less time than shared lists.
+        implem = 11 if len(queries) <= FEW_QUERIES else 0
+        if self._fast_scan is not None and self._fast_scan.implem != implem:
+            self._fast_scan.implem = implem
         queries = np.ascontiguousarray(queries, np.float32)
-        assert queries.shape[1] == self.index.d
+        assert queries.shape[1] == self._dim
         found = np.empty((len(queries), count), np.int64)
         distances = np.empty(found.shape, np.float32)
         # What FAISS's `search` calls; what it does around that takes a tenth of a query's time.

@@ -5,13 +5,12 @@ Wherever the candidates come from, the similarities are those of `top_k`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.vectors.blocks import Floats, Positions, Rows, as_float32
 from lookalike.vectors.exact import SAFE_SQUARES, dots, exact_similarities
+from lookalike.vectors.kmeans import import_faiss
 from lookalike.vectors.similarity import Similarity
 
 # Rows that are converted to float32 at a time.
@@ -43,15 +42,31 @@ def rerank(
     normalised  the rows have length 1 or 0, which saves computing it; never changes the result
 
     Returns row numbers (q, k) int64, -1 where there are fewer, and similarities (q, k) float32, -inf
-    there; best first, equal ones by rising row.
+    there; best first, equal ones by rising row. One thread: BLAS would start others, and on a busy machine
+    wait for them ten times as long as the work takes.
     """
-
-    def rows_of(number: int) -> tuple[Rows, Floats]:
-        rows = np.sort(candidates[number])
+    cosine = similarity == "cosine"
+    in_place = cosine and normalised and matrix.dtype == np.float32 and matrix.flags.c_contiguous
+    scores = _cosines(matrix, queries, candidates) if in_place else None
+    found = np.empty((len(queries), k), np.int64)
+    similarities = np.empty(found.shape, np.float32)
+    for number, query in enumerate(queries):
+        rows = candidates[number]
+        if scores is not None:
+            rows = rows[_possible_unit(scores[number], k, len(query))]
+        rows = np.sort(rows)
         rows = rows[rows.searchsorted(0) :]
-        return rows, matrix.take(rows, axis=0)
-
-    return _nearest(queries, k, rows_of, similarity=similarity, normalised=normalised)
+        stored = matrix.take(rows, axis=0)
+        if scores is None and len(rows) > k:
+            possible = _possible(stored, query, k, similarity=similarity)
+            rows, stored = rows[possible], stored.take(possible, axis=0)
+        exact = exact_similarities(query[None], stored.astype(np.float64), cosine=cosine)
+        best = (-exact).argsort(kind="stable")[:k]
+        if len(best) < k:
+            found[number], similarities[number] = -1, -np.inf
+        found[number, : len(best)] = rows[best]
+        similarities[number, : len(best)] = exact[best]
+    return found, similarities
 
 
 def top_k_single_thread(
@@ -63,72 +78,36 @@ def top_k_single_thread(
     rows: Rows | None = None,
     normalised: bool = False,
 ) -> tuple[Rows, NDArray[np.float32]]:
-    """Return what `top_k` does, for a few thousand rows (all, or only these, sorted), on this thread.
-
-    BLAS would start others, and on a busy machine wait for them ten times as long as the work takes.
-    """
-    few = (np.arange(len(matrix)), matrix) if rows is None else (rows, matrix[rows])
+    """Return what `top_k` does, for a few thousand rows (all, or only these, sorted), on this thread."""
+    few = np.arange(len(matrix)) if rows is None else rows
+    every = np.broadcast_to(few, (len(queries), len(few)))
     wide = scaled(queries, similarity)
-    return _nearest(wide, k, lambda _: few, similarity=similarity, normalised=normalised)
+    return rerank(matrix, wide, every, k, similarity=similarity, normalised=normalised)
 
 
-def _nearest(
-    queries: NDArray[np.float64],
-    k: int,
-    rows_of: Callable[[int], tuple[Rows, Floats]],
-    *,
-    similarity: Similarity,
-    normalised: bool,
-) -> tuple[Rows, NDArray[np.float32]]:
-    """Rank, for each query by its number, the rows that `rows_of` returns with their stored vectors."""
-    found = np.empty((len(queries), k), np.int64)
-    similarities = np.empty((len(queries), k), np.float32)
-    for number, query in enumerate(queries):
-        rows, stored = rows_of(number)
-        best, exact = _rank(stored, query, k, similarity=similarity, normalised=normalised)
-        if len(best) < k:
-            found[number], similarities[number] = -1, -np.inf
-        found[number, : len(best)], similarities[number, : len(best)] = rows[best], exact
-    return found, similarities
+def _cosines(matrix: Floats, queries: NDArray[np.float64], rows: Rows) -> NDArray[np.float32]:
+    """Return the products (q, c) of queries and rows of length 1, in float32; -inf where a row is -1.
+
+    FAISS reads the rows where they are: to copy them first takes as long again.
+    """
+    if rows.max(initial=-1) >= len(matrix):
+        raise IndexError(f"there is no row {rows.max()} in {len(matrix)}")
+    library = import_faiss()
+    library.omp_set_num_threads(1)
+    rows, narrow = np.ascontiguousarray(rows, np.int64), queries.astype(np.float32)
+    scores = np.empty(rows.shape, np.float32)
+    arrays = map(library.swig_ptr, (scores, narrow, matrix, rows))
+    library.fvec_inner_products_by_idx(*arrays, matrix.shape[1], *rows.shape)
+    return scores
 
 
-def _rank(
-    stored: Floats,
-    query: NDArray[np.float64],
-    k: int,
-    *,
-    similarity: Similarity,
-    normalised: bool,
-) -> tuple[Positions, NDArray[np.float32]]:
-    """Return the positions of the k nearest of the stored rows, best first, and their similarities."""
-    cosine = similarity == "cosine"
-    if len(stored) <= k:
-        exact = exact_similarities(query[None], stored.astype(np.float64), cosine=cosine)
-        order = (-exact).argsort(kind="stable")
-        return order, exact[order]
-    if normalised and cosine:
-        positions = _possible_unit(stored, query, k)
-    else:
-        positions = _possible(stored, query, k, similarity=similarity)
-    few = stored.take(positions, axis=0).astype(np.float64)
-    exact = exact_similarities(query[None], few, cosine=cosine)
-    order = (-exact).argsort(kind="stable")[:k]
-    return positions[order], exact[order]
-
-
-def _possible_unit(stored: Floats, query: NDArray[np.float64], k: int) -> Positions:
-    """Do what `_possible` does, for the cosine and rows of length 1 or 0."""
-    narrow = query.astype(np.float32)[:, None]
-    # A row at a time: one product for all would start BLAS's threads.
-    blocks = [
-        np.matmul(as_float32(stored[start : start + BLOCK_ROWS])[:, None], narrow)
-        for start in range(0, len(stored), BLOCK_ROWS)
-    ]
-    scores = (blocks[0] if len(blocks) == 1 else np.concatenate(blocks)).ravel()
-    # Unit vectors that were rounded when they were stored are a little longer or shorter.
-    rounding = 5e-4 if stored.dtype == np.float16 else 1e-6
-    slack = (len(query) / 8 + 16) * 2.0**-23 + rounding
+def _possible_unit(scores: NDArray[np.float32], k: int, dim: int) -> Positions:
+    """Return the positions of the scores that may be among the k best, given the error of float32."""
     kth = len(scores) - k
+    if kth <= 0:
+        return np.arange(len(scores))
+    # As in `_possible`; and unit vectors that were rounded are a little longer or shorter.
+    slack = (dim / 4 + 32) * 2.0**-23 + 1e-6
     rising = scores.copy()
     rising.partition(kth)
     possible: Positions = (scores >= rising[kth] - np.float32(2 * slack)).nonzero()[0]

@@ -111,14 +111,21 @@ class BackgroundSamples:
         found = {id: kept[id] for id in ids if id in kept}
         missing = [id for id in ids if id not in found]
         if missing:
-            vectors = np.nan_to_num(snapshot.vectors(space.key, np.array(missing, np.int64)))
+            vectors = snapshot.vectors(space.key, np.array(missing, np.int64))
+            vectors[np.isnan(vectors)] = 0
             backgrounds = self.backgrounds(snapshot, space, similarity, vectors)
             thresholds = thresholds_of(space, similarity, backgrounds, variants=1)
-            new = dict(zip(missing, thresholds, strict=True))
-            found |= new
-            if len(kept) < MAX_KEPT:
-                kept |= new
+            found |= zip(missing, thresholds, strict=True)
+            self.keep(space, similarity, found)
         return found
+
+    def keep(
+        self, space: Space, similarity: Similarity, found: Mapping[int, Thresholds | None]
+    ) -> None:
+        """Keep the thresholds of images of the library for `thresholds`."""
+        kept = self._thresholds.setdefault((space.key, similarity), {})
+        if len(kept) < MAX_KEPT:
+            kept |= found
 
     def backgrounds(
         self,
@@ -127,18 +134,22 @@ class BackgroundSamples:
         similarity: Similarity,
         vectors: Floats,
         starts: NDArray[np.int64] | None = None,
+        *,
+        unit: bool = False,
     ) -> Sequence[Background | None]:
         """Return the background of each vector (n, width); None if the library is too small.
 
         starts  first rows of runs of vectors that belong together; by default each stands alone
+        unit    they have length 1, as far as float32 can say
         """
         ids, sample = self.sample(snapshot, space.key)
         starts = np.arange(len(vectors)) if starts is None else starts
         known = reference_of(space)
         cosines = space.boxes is None and similarity == "cosine"
-        unit = normalise(vectors) if cosines or known is not None else vectors
+        if (cosines or known is not None) and not unit:
+            vectors = normalise(vectors)
         if cosines:
-            found = dot_products(unit, self.unit_sample(snapshot, space.key))
+            found = dot_products(vectors, self.unit_sample(snapshot, space.key))
         elif space.boxes is None:
             found = similarity_matrix(vectors, sample, similarity=similarity)
         else:  # the best of many regions is more similar by chance: the sample is compared by regions too
@@ -147,7 +158,7 @@ class BackgroundSamples:
                 space.key, vectors, count, similarity=similarity, among=ids, exact=True
             )
             found = np.take_along_axis(near.similarities, np.argsort(near.ids, axis=1), axis=1)
-        reference = None if known is None else dot_products(unit, known)
+        reference = None if known is None else dot_products(vectors, known)
         return Background.from_similarities(
             found, starts, similarity=similarity, count=space.count, reference=reference
         )
@@ -187,18 +198,17 @@ class RelevanceScale:
                 groups.setdefault(key, []).append(one)
         for (_, similarity, variants, stored), group in groups.items():
             space = group[0].space
-            if stored:  # the image is among its own hits: they will need the same
-                ids = [one.image_id for one in group if one.image_id is not None]
-                kept = self._samples.thresholds(self._snapshot, space, similarity, ids)
-                self._found |= {id(one): kept[each] for one, each in zip(group, ids, strict=True)}
-                continue
             vectors = np.concatenate([one.vectors for one in group])
             starts = np.arange(0, len(vectors), variants)
+            unit = stored and space.normalised
             backgrounds = self._samples.backgrounds(
-                self._snapshot, space, similarity, vectors, starts
+                self._snapshot, space, similarity, vectors, starts, unit=unit
             )
             found = thresholds_of(space, similarity, backgrounds, variants=variants)
             self._found |= {id(one): each for one, each in zip(group, found, strict=True)}
+            if stored:  # the image is among its own hits: they need the same
+                ids = [one.image_id or 0 for one in group]
+                self._samples.keep(space, similarity, dict(zip(ids, found, strict=True)))
 
     def of(self, subquery: SubQuery) -> Thresholds | None:
         """Return the thresholds of a subquery; None for text and in libraries that are too small."""

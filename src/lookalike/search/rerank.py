@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,14 +54,18 @@ def rerank(
     if query.verify:
         with stage("rerank/verify", candidates=min(len(order), VERIFIED_CANDIDATES)):
             order, matches = verify(snapshot, candidates, order, limits)
-    return replace(
-        candidates,
-        order=order[: query.k],
-        judged=scale.judged(candidates.rankings),
-        relevance=relevance,
-        top_relevance=top,
-        copies=copies,
-        matches=matches,
+    return type(
+        candidates
+    )(  # in the order of its fields
+        candidates.plan,
+        candidates.rankings,
+        order[: query.k],
+        candidates.scores,
+        scale.judged(candidates.rankings),
+        relevance,
+        top,
+        copies,
+        matches,
     )
 
 

@@ -24,14 +24,19 @@ _Record: TypeAlias = tuple[str, float, float, dict[str, Any]]
 _RECORDED: ContextVar[list[_Record] | None] = ContextVar("stages", default=None)
 
 
-class _Timer:
-    """Times one stage. Every search has some, so this is cheaper than a generator."""
+class stage:
+    """Context of one stage, which is recorded if stages are: `with stage("plan") as details:`.
+
+    name     a part of a stage has the name of the whole before a slash: "plan/filter"
+    details  may be added to the dictionary until the stage ends
+
+    Every search has some, so this is cheaper than a generator.
+    """
 
     __slots__ = ("_details", "_name", "_started")
 
-    def __init__(self, name: str, details: dict[str, Any]) -> None:
-        self._name = name
-        self._details = details
+    def __init__(self, name: str, **details: Any) -> None:
+        self._name, self._details = name, details
 
     def __enter__(self) -> dict[str, Any]:
         self._started = time.perf_counter()
@@ -42,14 +47,6 @@ class _Timer:
         if error is None and recorded is not None:
             seconds = time.perf_counter() - self._started
             recorded.append((self._name, self._started, seconds, self._details))
-
-
-def stage(name: str, **details: Any) -> _Timer:
-    """Record a stage, if stages are recorded. Details may be added to the dictionary until it ends.
-
-    name  a part of a stage has the name of the whole before a slash: "plan/filter"
-    """
-    return _Timer(name, details)
 
 
 @contextmanager

@@ -27,6 +27,9 @@ PAIRS_BYTES = 512 << 10
 # orthogonal vectors would not tie.
 NOISE = 1e-12
 
+# Divides in place of a length of 0; float32 has none so small.
+TINY = 1e-300
+
 # Squared lengths for which float32 can be trusted. Rows outside are always compared exactly.
 SAFE_SQUARES = (1e-28, 1e28)
 
@@ -265,10 +268,8 @@ def exact_similarities(
     if not cosine:
         differences = queries - rows
         return (-np.sqrt(dots(differences, differences))).astype(np.float32)
-    lengths = np.sqrt(dots(rows, rows))
-    lengths[lengths == 0.0] = 1.0
     cosines = dots(queries, rows)
-    cosines /= lengths
+    cosines /= np.maximum(np.sqrt(dots(rows, rows)), TINY)
     cosines[np.abs(cosines) < NOISE] = 0.0
     np.maximum(cosines, -1.0, out=cosines)
     np.minimum(cosines, 1.0, out=cosines)

@@ -43,13 +43,14 @@ def euclidean(a: Floats, b: Floats) -> float:
 def normalise(vectors: Floats) -> NDArray[np.float32]:
     """Scale vectors (n, dim), or one (dim,), to length 1, as float32; a zero vector stays zero.
 
-    Divided by the largest component first, so that neither tiny nor huge numbers leave the range.
+    float64 is divided by the largest component first, so that no square leaves the range; those of float32
+    never do.
     """
     wide = np.array(vectors, np.float64)  # changed in place: copies cost more than the arithmetic
-    highest = wide.max(axis=-1, keepdims=True, initial=0.0)
-    largest = np.maximum(highest, -wide.min(axis=-1, keepdims=True, initial=0.0))
-    largest[largest == 0.0] = 1.0
-    wide /= largest
+    if vectors.dtype == np.float64:
+        largest = np.abs(wide).max(axis=-1, keepdims=True, initial=0.0)
+        largest[largest == 0.0] = 1.0
+        wide /= largest
     lengths = np.sqrt(np.einsum("...i,...i->...", wide, wide))[..., None]
     lengths[lengths == 0.0] = 1.0
     wide /= lengths

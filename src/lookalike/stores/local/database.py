@@ -123,46 +123,61 @@ def connect(folder: Path, access: Access) -> sqlite3.Connection:
     return connection
 
 
-@contextmanager
-def translate_errors(folder: Path) -> Iterator[None]:
-    """Raise errors of SQLite and the operating system as errors of the library in `folder`.
+class translate_errors:
+    """Context that raises errors of SQLite and the operating system as errors of the library in `folder`.
 
-    Errors that say nothing about the library, and our own, pass through.
+    Errors that say nothing about the library, and our own, pass through. Every search enters some of these,
+    so this is cheaper than a generator.
     """
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise _library_error(error, folder) from error
-    except UnicodeDecodeError as error:  # SQLite's message quotes the catalogue
-        raise _unreadable(error, folder) from error
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise StorageFull(
-                f"no space left in {folder}: what was committed before is safe; "
-                "free some space and run the same again"
-            ) from error
-        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-            raise read_only_error(folder) from error
-        if error.errno in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
-            raise _no_locks_error(folder) from error
-        if error.errno in (errno.EMFILE, errno.ENFILE):
-            raise _too_many_open_error(folder) from error
-        if error.errno == errno.ENOMEM:  # of mmap
-            raise MemoryError(f"not enough memory to read the library in {folder}") from error
-        if error.errno in (errno.EIO, errno.ESTALE):
-            raise _failing_disk_error(folder, error) from error
-        raise
+
+    __slots__ = ("_folder", "_parsing")
+
+    def __init__(self, folder: Path, *, parsing: bool = False) -> None:
+        self._folder, self._parsing = folder, parsing
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            return
+        found = _translated(error, self._folder)
+        if found is None and self._parsing and isinstance(error, PARSE_ERRORS):
+            found = _unreadable(error, self._folder)
+        if found is not None and found is not error:
+            raise found from error
 
 
-@contextmanager
-def reading(folder: Path) -> Iterator[None]:
+def reading(folder: Path) -> translate_errors:
     """Like `translate_errors`, for reading: values that no version has written, as those of a stranger's
     catalogue may be, raise `LibraryDamaged`."""
-    try:
-        with translate_errors(folder):
-            yield
-    except PARSE_ERRORS as error:
-        raise _unreadable(error, folder) from error
+    return translate_errors(folder, parsing=True)
+
+
+def _translated(error: BaseException, folder: Path) -> Exception | None:
+    """Return the error that a user should see; None if it says nothing about the library."""
+    if isinstance(error, sqlite3.Error):
+        return _library_error(error, folder)
+    if isinstance(error, UnicodeDecodeError):  # SQLite's message quotes the catalogue
+        return _unreadable(error, folder)
+    if not isinstance(error, OSError):
+        return None
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return StorageFull(
+            f"no space left in {folder}: what was committed before is safe; "
+            "free some space and run the same again"
+        )
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return read_only_error(folder)
+    if error.errno in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+        return _no_locks_error(folder)
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return _too_many_open_error(folder)
+    if error.errno == errno.ENOMEM:  # of mmap
+        return MemoryError(f"not enough memory to read the library in {folder}")
+    if error.errno in (errno.EIO, errno.ESTALE):
+        return _failing_disk_error(folder, error)
+    return None
 
 
 def _unreadable(error: Exception, folder: Path) -> LibraryDamaged:

@@ -107,9 +107,8 @@ class MappedVectors:
         rows = np.full(len(ids), -1, np.int64)
         if self.ordered:
             head = self.ids[: self.ordered]
-            place = np.minimum(np.searchsorted(head, ids), self.ordered - 1)
-            found = head[place] == ids
-            rows[found] = place[found]
+            place = np.minimum(head.searchsorted(ids), self.ordered - 1)
+            rows = np.where(head[place] == ids, place, -1)
         if self.ordered < len(self.ids):
             order = self._tail_order()
             tail = self.ids[self.ordered :]

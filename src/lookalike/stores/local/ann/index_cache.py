@@ -42,6 +42,8 @@ class IndexCache:
         if loaded != now or not disabled_reason:
             disabled_reason = index.disabled_reason or self._mismatch(row, manifest, now)
         unindexed = max(0, row.rows - index.rows)
+        if (unindexed, disabled_reason) == (index.unindexed, index.disabled_reason):
+            return index
         return replace(index, unindexed=unindexed, disabled_reason=disabled_reason)
 
     def get(self, row: SpaceRow, matrix: MappedVectors, now: Stamp | None) -> LoadedIndex | None:
