@@ -1,12 +1,14 @@
 """Soak test: one server for an hour beside indexers that are killed, and what it takes of the machine.
 
-    python -m benchmarks.soak [--minutes 60] [--images 400] [--output soak.png] [--log soak.jsonl]
+    python -m benchmarks.soak [--minutes 60] [--images 400] [--changes 400] [--output soak.png]
+        [--log soak.jsonl]
 
 A folder of drawn images changes all the time: images come, go, change and move. Indexers bring the library
 up to date, half of them killed at a random moment; ANN indexes are built, vectors of a second extractor are
 dropped and made again. One server answers searches, thumbnails and listings meanwhile. After each undisturbed
 run `check` must find nothing and two images must find themselves. The server's memory, open files and
-threads, the library's size, and the latency of searches are sampled once a minute and plotted.
+threads, the library's size by what takes it, and the latency of searches are sampled once a minute and
+plotted. So many images change that the vectors of deleted ones are compacted now and then.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import tempfile
 import threading
 import time
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.error import URLError
@@ -91,8 +94,8 @@ class Searcher(threading.Thread):
 class Disturber:
     """Changes the folder, and brings the library up to date, with kills."""
 
-    def __init__(self, photos: Path, counters: Counters, images: int) -> None:
-        self._photos, self._counters = photos, counters
+    def __init__(self, photos: Path, counters: Counters, images: int, changes: int) -> None:
+        self._photos, self._counters, self._changes = photos, counters, changes
         self._chance = random.Random(1)
         self._next = images
         for number in range(images):
@@ -113,16 +116,17 @@ class Disturber:
     def _change(self) -> None:
         files = sorted(self._photos.glob("[0-9]/*.jpg"))
         self._chance.shuffle(files)
-        for file in files[:20]:
+        gone, few = self._changes * 2 // 5, self._changes // 10
+        for file in files[:gone]:
             file.unlink()
-        for file in files[20:25]:
+        for file in files[gone : gone + few]:
             draw(file, self._new())
-        for file in files[25:30]:
+        for file in files[gone + few : gone + 2 * few]:
             file.rename(file.with_name(f"moved-{self._new()}.jpg"))
-        for _ in range(20):
+        for _ in range(gone):
             number = self._new()
             draw(self._photos / f"{number % 7}" / f"{number}.jpg", number)
-        self._counters.changed += 50
+        self._counters.changed += 2 * (gone + few)
 
     def _new(self) -> int:
         self._next += 1
@@ -172,7 +176,7 @@ def sample(process: int, folder: Path, counters: Counters, started: float) -> di
         "rss_mb": int(values["VmRSS"].split()[0]) / 1024,
         "threads": int(values["Threads"]),
         "handles": len(list(Path(f"/proc/{process}/fd").iterdir())),
-        "disk_mb": sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()) / 2**20,
+        **disk(folder),
         "median_ms": statistics.median(latencies) * 1e3 if latencies else None,
         "p99_ms": sorted(latencies)[int(len(latencies) * 0.99)] * 1e3 if latencies else None,
         "searches": counters.searches,
@@ -186,6 +190,29 @@ def sample(process: int, folder: Path, counters: Counters, started: float) -> di
     }
 
 
+PARTS = {
+    "catalogue_mb": "catalogue.sqlite",
+    "log_mb": "catalogue.sqlite-*",
+    "vectors_mb": "spaces/*/*-[0-9]*.[fi]*",
+    "ann_mb": "spaces/*/ann*",
+    "thumbnails_mb": "thumbnails/**/*",
+}
+"""What takes room in a library."""
+
+
+def disk(folder: Path) -> dict[str, float]:
+    """Return the size of a library in MB, in all and by its parts. Files may vanish meanwhile."""
+
+    def size(pattern: str) -> float:
+        total = 0
+        for file in folder.glob(pattern):
+            with suppress(OSError):
+                total += file.stat().st_size if file.is_file() else 0
+        return total / 2**20
+
+    return {"disk_mb": size("**/*")} | {name: size(pattern) for name, pattern in PARTS.items()}
+
+
 def plot(samples: list[dict[str, object]], output: Path) -> None:
     """Draw the samples over time."""
     import matplotlib
@@ -196,16 +223,23 @@ def plot(samples: list[dict[str, object]], output: Path) -> None:
     panels = (
         ("Memory of the server (MB)", ["rss_mb"]),
         ("Open files, threads", ["handles", "threads"]),
-        ("Library on disk (MB)", ["disk_mb"]),
+        ("Library on disk (MB)", ["disk_mb", *PARTS]),
         ("Latency of a search (ms)", ["median_ms", "p99_ms"]),
     )
-    labels = {"handles": "open files", "median_ms": "median", "p99_ms": "99th percentile"}
+    labels = {
+        "handles": "open files",
+        "median_ms": "median",
+        "p99_ms": "99th percentile",
+        "disk_mb": "in all",
+    }
     figure, axes = pyplot.subplots(2, 2, figsize=(10, 6), layout="constrained")
     for axis, (title, names) in zip(axes.flat, panels, strict=True):
         for name in names:
             points = [(s["minutes"], s[name]) for s in samples if s[name] is not None]
             if points:
-                axis.plot(*zip(*points, strict=True), label=labels.get(name, name))
+                axis.plot(
+                    *zip(*points, strict=True), label=labels.get(name, name.removesuffix("_mb"))
+                )
         axis.set_title(title, loc="left", fontsize=10)
         axis.set_ylim(bottom=0)
         axis.set_xlabel("minutes")
@@ -237,6 +271,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--images", type=int, default=400)
+    parser.add_argument("--changes", type=int, default=400, help="of files, in each round")
     parser.add_argument("--pause", type=float, default=1.0, help="seconds between ten searches")
     parser.add_argument("--output", type=Path, default=Path("soak.png"))
     parser.add_argument("--log", type=Path, default=Path("soak.jsonl"))
@@ -245,7 +280,7 @@ def main() -> None:
     samples: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory(prefix="soak-") as place:
         photos = Path(place) / "photos"
-        disturber = Disturber(photos, counters, options.images)
+        disturber = Disturber(photos, counters, options.images, options.changes)
         subprocess.run([*PROGRAM, "index", str(photos), "-e", EXTRACTORS], check=True)
         port = free_port()
         server = subprocess.Popen(

@@ -17,7 +17,7 @@ from lookalike.errors import ImageError, Outcome, UsageError
 from lookalike.files import atomic_write, make_folder
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.stores.interface import Image, Store, ThumbnailCache
-from lookalike.stores.local.thumbnails import FOLDER, thumbnail_file
+from lookalike.stores.local.thumbnails import FOLDER, cached_files, thumbnail_file
 from lookalike.workers.limits import Failure, Limits
 from lookalike.workers.pool import Pool
 
@@ -79,9 +79,9 @@ def intact_content(data: bytes) -> bytes | None:
 
 def damaged_files(library: Path) -> Iterator[Path]:
     """Yield the cached thumbnails in a library's folder that are not what was written."""
-    for file in sorted((library / FOLDER).glob("*/*/*.jpg")):
+    for file, _ in cached_files(library):
         try:
-            if intact_content(file.read_bytes()) is None:
+            if file.suffix == ".jpg" and intact_content(file.read_bytes()) is None:
                 yield file
         except OSError:
             if file.exists():

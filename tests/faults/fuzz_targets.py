@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import io
 import json
+import os
 import pickle
 import shutil
 import struct
@@ -26,7 +27,9 @@ from lookalike.errors import ImageError, LookalikeError, UsageError
 @cache
 def folder() -> Path:
     """Return a folder for the files of this process and of its children."""
-    made = Path(tempfile.mkdtemp(prefix="fuzz-"))
+    memory = Path("/dev/shm")
+    place = memory if os.access(memory, os.W_OK) else None
+    made = Path(tempfile.mkdtemp(prefix="fuzz-", dir=place))
     atexit.register(shutil.rmtree, made, ignore_errors=True)
     return made
 
@@ -438,6 +441,45 @@ def npy(array: np.ndarray[Any, Any]) -> bytes:
     return out.getvalue()
 
 
+# ANN indexes
+
+RECIPES = ("IVF4,SQ8", "IVF4,PQ8x4fs", "RR16,IVF4,RaBitQfs4", "PCAR8,IVF4,Flat", "HNSW4")
+
+
+def ann_files() -> list[bytes]:
+    """Return an index by each of the recipes; the first byte says which."""
+    from lookalike.ann.faiss_index import fill, train
+
+    rows = np.random.default_rng(5).standard_normal((200, 16)).astype(np.float32)
+    found = []
+    for number, recipe in enumerate(RECIPES):
+        index = train(rows, recipe, similarity="cosine")
+        fill(index, rows)
+        index.save(folder() / "seed.faiss")
+        found.append(bytes([number]) + (folder() / "seed.faiss").read_bytes())
+    return found
+
+
+def ann_any(data: bytes) -> None:
+    """Try an index in a process of its own, as the program does, and search those that it does not refuse."""
+    from lookalike.ann import untrusted_index
+    from lookalike.ann.faiss_index import AnnIndex
+
+    path, recipe = written("ann-1.faiss", data[1:]), RECIPES[(data or b"\0")[0] % len(RECIPES)]
+    child = os.fork()
+    if not child:
+        try:
+            os._exit(1 if untrusted_index.problem(path, recipe) else 0)
+        finally:
+            os._exit(2)
+    if os.waitpid(child, 0)[1]:
+        raise UsageError("refused")
+    index = AnnIndex.load(path, recipe, "cosine")
+    queries = np.random.default_rng(6).standard_normal((20, index.index.d)).astype(np.float32)
+    for nprobe in (1, index.max_nprobe):
+        assert (index.candidates(queries, 10, nprobe=nprobe) < index.count).all()
+
+
 # Small files of a library and of evaluations
 
 
@@ -630,6 +672,7 @@ MAKERS: dict[str, Callable[[], Target]] = {
     "lists": lambda: Target("lists", [RECORD, JUDGED, CSV, b"1 0 a.jpg 1\n", b"1 Q0 a.jpg 1 0.5 x\n"],
                             through_file("a.csv", lists_any), share=0.5),
     "jobs": lambda: Target("jobs", [JOB, SAVED, layout_seed()], jobs_any, share=0.5),
+    "ann": lambda: Target("ann", ann_files(), ann_any, (UsageError,), share=0.1),
     "library": lambda: Target("library", spread(40), library_any, (LookalikeError,), share=0.05),
 }  # fmt: skip
 

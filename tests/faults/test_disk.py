@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+CUTS = int(os.environ.get("CUTS", "1000"))
+"""Power cuts for each of five seeds in `make torture`; a tenth as many failing calls."""
+
 COMPILER = shutil.which("cc") or shutil.which("gcc")
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or COMPILER is None, reason="needs Linux and a C compiler"
@@ -60,6 +63,8 @@ def test_a_writer_without_memory_leaves_whole_batches(library: Path, tmp_path: P
 
 @pytest.mark.torture
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize(("kind", "count"), [("power", 1000), ("errors", 100), ("memory", 40)])
+@pytest.mark.parametrize(
+    ("kind", "count"), [("power", CUTS), ("errors", CUTS // 10), ("memory", CUTS // 25)]
+)
 def test_many_faults(library: Path, tmp_path: Path, kind: str, count: int, seed: int) -> None:
     print(kind, simulate(library, tmp_path, kind, count, 100 + seed))

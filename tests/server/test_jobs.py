@@ -265,6 +265,27 @@ def test_states_of_old_jobs_are_deleted(tmp_path: Path) -> None:
         queue.state(ids[0])
 
 
+def test_a_clock_that_jumps_ends_no_job_and_revives_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs, id = JobFolder(tmp_path), "a" * 16
+    jobs.write(JobState(id=id, kind="map", state="running"))
+    jobs.assign("b" * 16, "index")
+    for stamp in (
+        0,
+        time.time() - 3600,
+        1 << 33,
+    ):  # what a jump makes of the time since the last change
+        for name in (f"{id}.json", f"{'b' * 16}.job"):
+            os.utime(tmp_path / name, (stamp, stamp))
+        assert jobs.state(id).state == "running"
+        assert jobs.state("b" * 16).state == "waiting"
+    now = time.monotonic()
+    for other in (now + 60, now - 60):  # a minute later; before the machine was started
+        monkeypatch.setattr(time, "monotonic", lambda other=other: other)
+        assert jobs.state(id).state == jobs.state("b" * 16).state == "failed"
+
+
 def test_a_job_that_is_cancelled_stores_what_is_finished_and_says_so(
     library_of_six: Library, tmp_path: Path
 ) -> None:

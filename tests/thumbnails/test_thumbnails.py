@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,13 +11,17 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 from tests.library.image_builders import draw
 
 from lookalike import Library
+from lookalike.cli.program import program
 from lookalike.errors import ImageError, Outcome, UsageError
 from lookalike.images.jpeg import decode_jpeg
 from lookalike.indexing.report import IndexOptions
+from lookalike.stores.local import writer
+from lookalike.stores.local.thumbnails import count_unused
 from lookalike.thumbnails import (
     DiskCache,
     MakeThumbnail,
@@ -214,6 +219,40 @@ def test_images_that_index_finds_gone_changed_or_moved(library: Library, photos:
     assert len(list(thumbnails.rglob("*.jpg"))) == 2  # those of the one that moved, in both sizes
     assert kept == {"64", "256"}
     assert library.thumbnails.get(id_of(library, "moved.jpg"), 64) == moved
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs fork")
+def test_thumbnails_that_a_killed_writer_left_are_found_and_deleted(
+    library: Library, photos: Path
+) -> None:
+    library.thumbnails.get(id_of(library, "wide.png"), 64)
+    [kept] = (photos / ".lookalike" / "thumbnails").rglob("*.jpg")
+    library.thumbnails.get(id_of(library, "small.jpg"), 64)
+    library.close()
+    child = os.fork()
+    if not child:  # killed between the commit and the deletion
+        writer.__dict__["delete_thumbnails"] = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+        try:
+            with Library.open(photos) as opened:
+                opened.remove([photos / "small.jpg"])
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    half = kept.with_name(f"{kept.name}.12-34.part")
+    strange = [kept.with_name(name) for name in ("notes.jpg", "ab.txt", f"{'0' * 62}.jpg")]
+    for file in (half, *strange):
+        file.write_bytes(b"x")
+    folder = photos / ".lookalike"
+    assert count_unused(folder) == 2
+    result = CliRunner().invoke(program, ["check", "--library", str(photos)])
+    assert result.exit_code == 0 and "2 thumbnails of images that are gone" in result.output
+    with Library.open(photos) as opened:
+        opened.add([photos])  # any writer after one that was killed
+        assert count_unused(folder) == 0
+        assert sorted(kept.parent.iterdir()) == sorted([kept, *strange])
+        half.write_bytes(b"x")
+        assert any("1 of images that are gone" in line for line in opened.repair())
+        assert not half.exists() and kept.exists()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links need rights elsewhere")

@@ -10,6 +10,7 @@ import click
 
 from lookalike.cli import format, open_library, output, parameters
 from lookalike.cli.progress import ProgressBar
+from lookalike.stores.local.thumbnails import count_unused
 
 DAMAGED = 3
 
@@ -64,6 +65,11 @@ def command(ctx: click.Context, library: parameters.LibraryName | None, repair: 
     output.put(f"The library is intact: {format.counted(vectors, 'vector')} read.")
     if not isinstance(opened.address, str):
         _note_permissions(opened.folder)
+        if unused := count_unused(opened.folder):
+            output.put(
+                f"{format.counted(unused, 'thumbnail')} of images that are gone or have changed: "
+                f"`{open_library.command_line(opened.address, 'check --repair')}` deletes them."
+            )
     for root in facts.roots:
         if not root.imported and not root.identity:
             home = shlex.quote(open_library.display_path(root.path))

@@ -59,7 +59,7 @@ def main() -> None:
         return
     inbox: queue.SimpleQueue[list[Any] | Exception] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(tasks, inbox), daemon=True).start()
-    _limit(setup.max_memory)
+    limit_memory(setup.max_memory)
     send(results, Ready())
     while True:
         batch = inbox.get()
@@ -141,7 +141,7 @@ def _listen(tasks: BinaryIO, inbox: queue.SimpleQueue[list[Any] | Exception]) ->
             inbox.put(error)
 
 
-def _limit(max_memory: int | None) -> None:
+def limit_memory(max_memory: int | None) -> None:
     """Cap the address space at its present size plus `max_memory`, where possible.
 
     Linux enforces it. macOS accepts the limit and ignores it, Windows has none: there only the

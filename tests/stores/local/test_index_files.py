@@ -15,6 +15,7 @@ import pytest
 from filelock import FileLock
 from tests.stores.ann_spaces import DIM, KEY, add, fill, image_vectors, recall
 
+from lookalike.ann import faiss_index, untrusted_index
 from lookalike.ann.faiss_index import AnnIndex
 from lookalike.errors import LibraryBusy, LibraryReadOnly, StorageFull
 from lookalike.stores.ann_index import Index, IndexBuildOptions
@@ -117,6 +118,86 @@ def test_a_broken_index_is_reported_not_used_and_can_be_rebuilt(
         store.indexes.build(KEY)
         assert index_of(store).disabled_reason == ""
         assert recall(store, image_vectors(10, seed=9)) > 0.9
+
+
+def other_kind(content: bytes, place: Path) -> bytes:
+    index = faiss_index.train(image_vectors(), "Flat", similarity="cosine")
+    faiss_index.fill(index, image_vectors())
+    index.save(place / "other.faiss")
+    return (place / "other.faiss").read_bytes()
+
+
+def absurd_head(content: bytes, _: Path) -> bytes:
+    return content[:8] + (1 << 60).to_bytes(8, "little") + content[16:]
+
+
+def foreign_ids(content: bytes, _: Path) -> bytes:
+    ids = np.arange(10, 14, dtype="<i8").tobytes()
+    assert ids in content  # of the one list of `IVF1`
+    return content.replace(ids, np.full(4, 1 << 40, "<i8").tobytes())
+
+
+@pytest.mark.parametrize(
+    ("craft", "reason"),
+    [
+        (other_kind, "another kind of index"),
+        (absurd_head, "cannot be read"),
+        (foreign_ids, "ids of other vectors"),
+    ],
+)
+def test_an_index_crafted_to_match_its_manifest_is_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    craft: Callable[[bytes, Path], bytes],
+    reason: str,
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / ".lookalike"
+    with LocalStore.create(folder) as store:
+        fill(store, image_vectors())
+        store.indexes.build(KEY, IndexBuildOptions(recipe="IVF1,SQ8"))
+    place = space_files(folder)
+    [file] = place.glob("*.faiss")
+    file.write_bytes(craft(file.read_bytes(), tmp_path))
+    manifest = json.loads((place / "ann.json").read_text())
+    manifest |= {
+        "fingerprint": index_files.fingerprint_file(file),
+        "checksum": index_files.checksum_file(file),
+    }
+    (place / "ann.json").write_text(json.dumps(manifest))
+    with LocalStore.open(folder) as store:
+        with store.snapshot() as snapshot:
+            assert snapshot.search(KEY, QUERY, 5).exact
+        found = index_of(store).disabled_reason
+        assert reason in found and "\n" not in found
+        store.indexes.build(KEY)
+        assert recall(store, image_vectors(10, seed=9)) > 0.9
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the cache is elsewhere")
+def test_the_index_of_a_copied_library_is_tried_once_and_then_used(
+    indexed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    tried: list[Path] = []
+    attempt = untrusted_index._try
+
+    def counted(path: Path, recipe: str) -> str:
+        tried.append(path)
+        return attempt(path, recipe)
+
+    monkeypatch.setattr(untrusted_index, "_try", counted)
+    copy = tmp_path / "copy" / ".lookalike"
+    shutil.copytree(indexed, copy)
+    for _ in range(2):
+        with LocalStore.open(copy) as store, store.snapshot() as snapshot:
+            assert not snapshot.search(KEY, QUERY, 5).exact
+        assert len(tried) == 1
+    with LocalStore.open(copy) as store:
+        store.indexes.build(KEY)  # our own
+        with store.snapshot() as snapshot:
+            assert not snapshot.search(KEY, QUERY, 5).exact
+    assert len(tried) == 1
 
 
 def test_only_the_files_of_the_index_in_use_are_kept(indexed: Path) -> None:

@@ -29,6 +29,9 @@ LATEST = "latest"
 # A state that nobody renewed for so long was left by a process that was killed.
 STALE_SECONDS = 20.0
 
+# When a state was written, by the clock that never jumps and all processes share. No field of `JobState`.
+WRITTEN = "written"
+
 # Ended jobs that a list shows.
 MAX_ENDED = 20
 
@@ -59,7 +62,8 @@ class JobFolder:
             return self._read(f"{id}.json")
         file = self.folder / f"{id}.job"
         try:
-            job, age = json.loads(file.read_bytes()), time.time() - file.stat().st_mtime
+            job = json.loads(file.read_bytes())
+            stale = _is_stale(job)
             known = isinstance(job["run"], int) and isinstance(job["error"] + job["kind"], str)
             if not known:
                 raise TypeError("a value of the wrong type")
@@ -67,7 +71,7 @@ class JobFolder:
             raise HTTPError(404, f"the job {id} is not known (any more)") from None
         if job["run"]:
             return replace(self._run_state(job["run"]), id=id)
-        error = job["error"] or (DIED if age > STALE_SECONDS else "")
+        error = job["error"] or (DIED if stale else "")
         if error == CANCELLED:
             return JobState(id=id, kind=job["kind"], state="cancelled", message=error)
         if error:
@@ -141,15 +145,20 @@ class JobFolder:
     def _read(self, name: str) -> JobState:
         file = self.folder / name
         try:
-            age = time.time() - file.stat().st_mtime
-            state = decode(JobState, json.loads(file.read_bytes()))
+            document = json.loads(file.read_bytes())
+            state, stale = decode(JobState, document), _is_stale(document)
         except (OSError, *PARSE_ERRORS):
             what = name.removesuffix(".json").replace("-", " ")
             raise HTTPError(404, f"{what} is not known (any more)") from None
-        if state.running and age > STALE_SECONDS:
+        if state.running and stale:
             return replace(state, state="failed", message=DIED, error="LibraryError")
         return state
 
     def _put(self, name: str, document: Mapping[str, Any]) -> None:
         with suppress(OSError), atomic_write(self.folder / name, shared=True) as out:
-            out.write(json.dumps(document).encode())
+            out.write(json.dumps({**document, WRITTEN: time.monotonic()}).encode())
+
+
+def _is_stale(document: Mapping[str, Any]) -> bool:
+    """Return whether a state was written too long ago, or before the machine was started."""
+    return abs(time.monotonic() - float(document.get(WRITTEN, -STALE_SECONDS))) > STALE_SECONDS

@@ -20,8 +20,11 @@ read a locked file, and older versions of filelock empty it when they try to loc
 
 
 @contextmanager
-def write_lock(folder: Path) -> Iterator[None]:
-    """Hold the library's lock; raises `LibraryBusy` at once if another process has it."""
+def write_lock(folder: Path) -> Iterator[bool]:
+    """Hold the library's lock; raises `LibraryBusy` at once if another process has it.
+
+    Yields whether the process that had it before was killed.
+    """
     from filelock import FileLock, Timeout  # takes 0.1 s to import, which searches need not pay
 
     refuse_links(folder)
@@ -34,12 +37,13 @@ def write_lock(folder: Path) -> Iterator[None]:
             f"another process{_holder(folder)} is writing to the library in {folder}: "
             "wait until it is done, or stop it; searching works meanwhile"
         ) from None
+    killed = (folder / HOLDER).exists()
     try:
         with suppress(OSError):
             name = plain_text(socket.gethostname())
             (folder / HOLDER).write_text(f"{os.getpid()} on {name}\n", "utf-8")
             keep_private(folder / HOLDER)
-        yield
+        yield killed
     finally:
         with suppress(OSError):
             (folder / HOLDER).unlink()

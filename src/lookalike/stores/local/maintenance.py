@@ -19,6 +19,7 @@ from lookalike.stores.local.block_columns import pack_stale
 from lookalike.stores.local.checksums import append_rows, damaged_rows
 from lookalike.stores.local.database import SpaceRow, newest_image, space_rows, transaction
 from lookalike.stores.local.full_text import update_text
+from lookalike.stores.local.thumbnails import delete_unused
 from lookalike.stores.local.vector_file import (
     DTYPES,
     GENERATION_FILE,
@@ -143,6 +144,7 @@ def compact_if_due(folder: Path, connection: sqlite3.Connection, *, at_least: in
     warn_of_losses(lost)
     if lost:
         remove_leftovers(folder, connection)
+        delete_unused(folder, connection)
 
 
 def compact(

@@ -29,6 +29,7 @@ from lookalike.stores.local.database import (
 from lookalike.stores.local.lock import write_lock
 from lookalike.stores.local.maintenance import compact, remove_leftovers
 from lookalike.stores.local.migrations import m005_words_of_all_scripts
+from lookalike.stores.local.thumbnails import delete_unused
 from lookalike.stores.local.vector_file import map_vectors, rows_on_disk
 from lookalike.stores.records import Ids
 from lookalike.vectors.blocks import Rows
@@ -130,6 +131,8 @@ def repair_spaces(folder: Path, connection: sqlite3.Connection) -> Iterator[str]
             if added:
                 yield f"{space.key}: {added} blocks of vectors had no checksum, and have one now"
     remove_leftovers(folder, connection)
+    if unused := delete_unused(folder, connection):
+        yield f"thumbnails: {unused} of images that are gone are deleted"
     for space in space_rows(connection):
         for line in list(check_derived(folder, space)):
             _disable_index(folder, space)

@@ -214,14 +214,17 @@ class LocalStore:
 
         if self._read_only:
             raise read_only_error(self._folder)
-        with write_lock(self._folder):
+        with write_lock(self._folder) as after_kill:
             with translate_errors(self._folder):
                 connection = connect(self._folder, "write")
             try:
                 with translate_errors(self._folder):
                     refuse_newer(connection, self._migrations)
                     writer = LocalWriter(
-                        self._folder, connection, compact_at_least=self.compact_at_least
+                        self._folder,
+                        connection,
+                        compact_at_least=self.compact_at_least,
+                        after_kill=after_kill,
                     )
                 yield writer
                 with suppress(LookalikeError, sqlite3.Error):  # all of this is derived data

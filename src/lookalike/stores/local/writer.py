@@ -45,7 +45,7 @@ from lookalike.stores.local.path_encoding import (
     store_root,
 )
 from lookalike.stores.local.sidecars import LocalSidecars
-from lookalike.stores.local.thumbnails import delete_thumbnails
+from lookalike.stores.local.thumbnails import delete_thumbnails, delete_unused
 from lookalike.stores.local.vector_file import (
     directory_name,
     load_fitted,
@@ -76,7 +76,12 @@ class LocalWriter:
     """
 
     def __init__(
-        self, folder: Path, connection: sqlite3.Connection, *, compact_at_least: int
+        self,
+        folder: Path,
+        connection: sqlite3.Connection,
+        *,
+        compact_at_least: int,
+        after_kill: bool,
     ) -> None:
         self._folder = folder
         self._connection = connection
@@ -88,6 +93,8 @@ class LocalWriter:
         connection.execute("CREATE TEMP TABLE gone (hash BLOB PRIMARY KEY)")
         connection.execute("CREATE TEMP TABLE thumbless (hash BLOB PRIMARY KEY)")
         self.lost_vectors = maintenance.recover(folder, connection)
+        if after_kill:
+            delete_unused(folder, connection)
         maintenance.warn_of_losses(self.lost_vectors)
         self._derived = maintenance.DerivedTables(connection)
         self._delta = DeltaIndexWriter(folder)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lookalike.ann import untrusted_index
 from lookalike.ann.faiss_index import AnnIndex
 from lookalike.stores.local import bus_errors
 from lookalike.stores.local.ann import index_files as files
@@ -165,7 +166,9 @@ class DeltaIndexWriter:
             trained = files.index_file(self._library, row, manifest.number, "trained")
             if manifest.trained and files.fingerprint_file(trained) != manifest.trained:
                 raise ValueError(f"{trained.name} is not the file that was written")
-            index = AnnIndex.load(trained, manifest.index.recipe, row.similarity, writable=True)
+            index = untrusted_index.load(
+                trained, manifest.index.recipe, row.similarity, writable=True
+            )
             if (index.count, index.index.d) != (0, row.dim):
                 raise ValueError(f"{trained.name} belongs to another index")
         return _Growing(manifest, index, index.count)
@@ -210,7 +213,7 @@ def _load(
         return None
     path = files.delta_file(library, row, delta.number, delta.count)
     try:
-        index = AnnIndex.load(path, manifest.index.recipe, row.similarity, writable=writable)
+        index = untrusted_index.load(path, manifest.index.recipe, row.similarity, writable=writable)
     except ValueError:
         return None
     return index if (index.count, index.index.d) == (delta.count, row.dim) else None

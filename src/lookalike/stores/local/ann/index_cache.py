@@ -104,14 +104,14 @@ class IndexCache:
         count = manifest.index.rows
         if files.fingerprint_rows(matrix.vectors, count) != manifest.vectors:
             return None, "it belongs to other vectors"
-        from lookalike.ann.faiss_index import AnnIndex
+        from lookalike.ann import untrusted_index
         from lookalike.ann.tuning import SearchParams
         from lookalike.stores.local.ann.ann_search import LoadedIndex
         from lookalike.stores.local.ann.delta_index import DeltaIndexReader
 
         path = files.index_file(self._library, row, manifest.number)
         try:
-            index = AnnIndex.load(path, manifest.index.recipe, row.similarity)
+            index = untrusted_index.load(path, manifest.index.recipe, row.similarity)
         except ValueError as error:
             return None, f"{path.name} cannot be read: {error}"
         if index.count != count or index.index.d != row.dim:

@@ -193,8 +193,11 @@ def _write_json(path: Path, document: Mapping[str, Any]) -> None:
 
 def save(index: AnnIndex, path: Path) -> None:
     """Write the file of an index, whole or not at all."""
+    from lookalike.ann.untrusted_index import remember  # it imports FAISS, which `save` has
+
     with atomic_path(path, durable=True) as part:
         index.save(part)
+    remember(path)
 
 
 def read_delta_manifest(library: Path, space: SpaceRow) -> DeltaManifest | None:
