@@ -40,7 +40,7 @@ def main() -> None:
             jpeg, raw = (Path(folder) / f"{number}{suffix}" for suffix in (".jpg", ".dng"))
             image = Image.open(source).convert("RGB")
             image = image.crop((0, 0, image.width // 2 * 2, image.height // 2 * 2))
-            image.save(jpeg, quality=92)
+            image.save(jpeg, quality=95)  # as `dng` saves the preview
             rows = image.height * arguments.bytes // 4 * 2
             raw.write_bytes(dng(image.resize((image.width, rows)), preview=image))
             pairs.append((jpeg, raw))

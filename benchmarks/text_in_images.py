@@ -8,6 +8,8 @@ pixels, some lines turned by 90° or tilted. Indexes them with `--extractor text
 * words: the share of the words drawn (three letters or digits and more) for which a search finds the image;
 * characters: 1 − edit distance ÷ characters, of each line drawn and the most similar line read;
 * the rate, and the processor time of an image.
+
+Ctrl-C ends the reading; the figures are then of the screenshots that were read.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import re
 import resource
 import tempfile
 import time
+from contextlib import suppress
 from difflib import SequenceMatcher
 from pathlib import Path
 
@@ -141,15 +144,14 @@ def run(count: int, folder: Path) -> None:
             image.save(folder / f"{number:04d}.png", compress_level=1)
     with Library.create(folder) as library:
         started, cpu = time.perf_counter(), seconds_of_processor()
-        report = library.add(folder, extractors=["text"], options=IndexOptions(ann=False))
+        with suppress(KeyboardInterrupt):
+            library.add(folder, extractors=["text"], options=IndexOptions(ann=False))
         took, cpu = time.perf_counter() - started, seconds_of_processor() - cpu
-        print(
-            f"{report.indexed} images in {took:.0f} s: {report.indexed / took:.2f} a second; ",
-            end="",
-        )
-        print(f"{cpu / max(report.indexed, 1):.2f} s of processor each")
         with library.snapshot() as snapshot:
             read = {one.path: one.facts for one in snapshot.iter_files() if one.path in drawn}
+        drawn = {path: lines for path, lines in drawn.items() if path in read}
+        print(f"{len(read)} images in {took:.0f} s: {len(read) / took:.2f} a second; ", end="")
+        print(f"{cpu / len(read):.2f} s of processor each")
         characters = wrong = 0
         wanted: dict[str, set[str]] = {}
         for path, lines in drawn.items():

@@ -1,5 +1,5 @@
-"""What `make docs` adds to the site of the documentation: pages outside this folder, the Python reference and
-the gallery. Loaded by MkDocs and, for `FieldLists`, by Griffe."""
+"""What `make docs` adds to the site of the documentation: pages outside this folder, the Python reference,
+the gallery and the choice of versions. Loaded by MkDocs and, for `FieldLists`, by Griffe."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from mkdocs.utils import get_relative_url
 
+from lookalike import __version__
 from lookalike.query import Query
 
 ROOT = Path(__file__).parents[1]
@@ -54,11 +55,31 @@ REFERENCE = (
 )
 """Sections of the reference. A test compares them with `lookalike.__all__`."""
 
+VERSIONS = """\
+// Written by docs/site_hooks.py: the versions in this folder. No JSON: pages opened as files cannot read it.
+const versions = [%s];
+const script = document.currentScript;
+const links = versions.map((version) => {
+  const page = new URL(`${version}/index.html`, script.src);
+  return `<li class="md-version__item"><a class="md-version__link" href="${page}">${version}</a></li>`;
+});
+document.querySelector(".md-header__topic").insertAdjacentHTML(
+  "beforeend",
+  `<div class="md-version">
+  <button class="md-version__current" aria-label="Version">${script.dataset.version}</button>
+  <ul class="md-version__list">${links.join("")}</ul></div>`,
+);
+"""
+
+FRONT = '<!doctype html><meta http-equiv="refresh" content="0; url={}/index.html">\n'
+
 LINK = re.compile(r"(\]\()([^)\s#]+)((?:#[^)\s]*)?\))")
 
 
 def on_config(config: MkDocsConfig) -> None:
-    """List the pages that the navigation does not name at its end, so that a new page is not lost."""
+    """Build into a folder of the version; list the pages that the navigation does not name at its end, so
+    that a new page is not lost."""
+    config.site_dir = str(Path(config.site_dir) / __version__)
     pages = {file.relative_to(ROOT / "docs").as_posix() for file in (ROOT / "docs").rglob("*.md")}
     if missing := sorted(pages - set(re.findall(r"[\w./-]+\.md", str(config.nav)))):
         config.nav.append({"More": missing})
@@ -92,9 +113,22 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
-    """Let pages opened as files search without a network: the plugin `offline` loads a script for that."""
+    """Let pages opened as files search without a network, for which the plugin `offline` loads a script, and
+    show the version, with a choice of the others."""
     shim = get_relative_url("iframe-worker.js", page.url)
-    return output.replace("https://unpkg.com/iframe-worker/shim", shim)
+    output = output.replace("https://unpkg.com/iframe-worker/shim", shim)
+    versions = "../" * (page.url.count("/") + 1) + "versions.js"
+    script = f'<script src="{versions}" data-version="{__version__}"></script>'
+    return output.replace("</body>", f"{script}</body>")
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """List the versions that were built so far, the newest first, and let the front page lead to it."""
+    top = Path(config.site_dir).parent
+    found = [file.parent.name for file in top.glob("[0-9]*/index.html")]
+    found.sort(key=lambda name: [int(part) for part in re.findall(r"\d+", name)], reverse=True)
+    (top / "versions.js").write_text(VERSIONS % ", ".join(f'"{name}"' for name in found))
+    (top / "index.html").write_text(FRONT.format(found[0]))
 
 
 def reference_page() -> str:

@@ -229,12 +229,14 @@ def test_raw_files_that_libraw_refuses_say_so() -> None:
     assert error.outcome is Outcome.UNSUPPORTED
     assert "LibRaw" in error.reason
     whole = dng(halves(), preview=None)
-    assert refused(whole[:3000], name="a.dng").outcome in (Outcome.UNSUPPORTED, Outcome.UNREADABLE)
+    assert refused(whole[:3000], name="a.dng").outcome is Outcome.TRUNCATED
     assert refused(whole, name="a.dng", limits=Limits(max_pixels=1000)).outcome is Outcome.TOO_LARGE
 
 
-def write_video(path: Path, colors: list[tuple[int, int, int]], *, sound: bool = False) -> None:
-    """Write a second of each color, each with a key frame."""
+def write_video(
+    path: Path, colors: list[tuple[int, int, int]], *, sound: bool = False, keys: bool = True
+) -> None:
+    """Write a second of each color, each with a key frame; without `keys`, the other frames only."""
     av = pytest.importorskip("av")
     with av.open(str(path), "w") as container:
         if sound:
@@ -249,7 +251,8 @@ def write_video(path: Path, colors: list[tuple[int, int, int]], *, sound: bool =
                 image = Image.new("RGB", (96, 64), color)
                 image.paste((255, 255, 255), (0, 0, 48, 32))
                 for _ in range(4):
-                    container.mux(stream.encode(av.VideoFrame.from_image(image)))
+                    packets = stream.encode(av.VideoFrame.from_image(image))
+                    container.mux([one for one in packets if keys or not one.is_keyframe])
         container.mux(stream.encode(None))
 
 
@@ -271,6 +274,8 @@ def test_videos_without_pictures_say_so(tmp_path: Path) -> None:
     write_video(tmp_path / "b.mp4", [RED])
     whole = (tmp_path / "b.mp4").read_bytes()
     assert refused(whole[: len(whole) // 2]).outcome in (Outcome.UNREADABLE, Outcome.TRUNCATED)
+    write_video(tmp_path / "c.mts", [RED], keys=False)
+    assert "no key frame" in refused((tmp_path / "c.mts").read_bytes()).reason
     # A playlist under the name of a video is not followed.
     assert sniff.sniff(b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n") is None
 

@@ -100,6 +100,19 @@ def test_a_file_without_image_name_or_content_is_not_an_image() -> None:
         assert error.reason.startswith(NOT_AN_IMAGE)
 
 
+def test_a_sidecar_is_called_so() -> None:
+    for name in (
+        "a.xmp",
+        "IMG_1.AAE",
+        "a.jpg.json",
+        "a.JPG.supplemental-metadata.json",
+        "a.cr2.txt",
+    ):
+        error = refusal(name, b"<?xml version='1.0'?>", 340)
+        assert error is not None
+        assert (error.outcome, error.reason[:26]) == (Outcome.SKIPPED, "not an image but a sidecar")
+
+
 def test_a_small_text_file_is_not_an_image_rather_than_too_small() -> None:
     error = refusal("notes.txt", b"milk", 4)
     assert error is not None

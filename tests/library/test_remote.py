@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from PIL import Image
+from tests.images.raw_builder import dng
 from tests.library.image_builders import album, draw
 from tests.library.s3_server import S3, s3_server
 from tests.library.stored_rows import ids
+from tests.library.test_takeout import XMP
 
 from lookalike import IndexOptions, Library, Outcome
 from lookalike.errors import ObjectMissing, ObjectStorageError, UsageError
@@ -218,6 +221,50 @@ def test_a_tar_on_this_machine_is_a_source_and_a_damaged_one_keeps_its_first_mem
         report = index(library, str(cut))
         assert "damaged" in report.unreadable[0][1]
         assert library.info().images >= 3
+
+
+def as_tar(files: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("archived", [False, True])
+def test_raw_files_and_sidecars_belong_to_their_images(
+    s3: S3, tmp_path: Path, *, archived: bool
+) -> None:
+    pytest.importorskip("rawpy")
+    files = {"1.JPG.xmp": XMP.encode(), "1_01.JPG.xmp": XMP.encode(), "3.jpg.xmp": XMP.encode()}
+    for number, name, taken in (
+        (1, "1.JPG", "2024:05:01 12:30:00"),
+        (2, "2.jpg", "2019:01:01 00:00:00"),
+    ):
+        image = Image.open(draw(tmp_path / f"{number}.png", number, size=96))
+        jpeg, tags = io.BytesIO(), Image.Exif()
+        tags.get_ifd(0x8769)[0x9003] = taken
+        image.save(jpeg, "JPEG", exif=tags)
+        files |= {name: jpeg.getvalue(), f"{number}.dng": dng(image, preview=image)}
+    bucket = "eighth" if archived else "ninth"
+    s3.bucket(bucket)
+    for name, data in (
+        {"a.tar": as_tar({f"x/{k}": v for k, v in files.items()})}.items()
+        if archived
+        else (files.items())
+    ):
+        s3.put(bucket, f"shots/{name}", data)
+    with Library.create(tmp_path, folder=tmp_path / "library") as library:
+        report = index(library, f"s3://{bucket}/shots")
+        assert (report.indexed, report.companions, report.sidecars) == (3, 1, 1)
+        assert (report.orphan_sidecars, Path(report.orphan_example).name) == (1, "3.jpg.xmp")
+        assert index(library, f"s3://{bucket}/shots").unchanged == 3
+        start = "a.tar/x/" if archived else ""
+        with TestClient(create_app(library, Settings()), base_url="http://127.0.0.1") as client:
+            shown = client.get(f"/api/images/{ids(library)[start + '1.JPG']}").json()
+        assert (shown["companions"], shown["metadata"]["keywords"]) == (["1.dng"], ["boat", "sea"])
 
 
 def test_the_rows_of_a_parquet_file_are_indexed(s3: S3, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lookalike.cli import format, open_library, output
 from lookalike.cli.metadata_table import put_table_report
+from lookalike.images.sniff import not_an_image
 from lookalike.object_storage import shown
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _nothing_found(report: IndexReport, sources: tuple[Path, ...], *, filtered: 
         return f"no image in {where} passes --include and --exclude"
     if report.not_images:
         if len(sources) == 1 and sources[0].is_file():
-            return f"{where} is not an image: neither its name nor its content says so"
+            return f"{where} is {not_an_image(where)}"
         files = format.counted(report.not_images, "file")
         return f"there are no images in {where}, only {files} of other kinds"
     return (

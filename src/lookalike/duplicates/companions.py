@@ -9,15 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from lookalike.images.formats import RAW_SUFFIXES
-from lookalike.images.sniff import IMAGE_SUFFIXES
+from lookalike.images.sniff import IMAGE_SUFFIXES, MAYBE_SIDECAR_SUFFIXES, SIDECAR_SUFFIXES
 from lookalike.stores.interface import Image
 
 # The video of a live or motion photo.
 VIDEO_SUFFIXES = frozenset({".mov", ".mp4"})
-
-# Captions, ratings, places and edits: Adobe and darktable; Google Takeout and our own; our own; Apple;
-# RawTherapee; DxO.
-SIDECAR_SUFFIXES = frozenset({".xmp", ".json", ".txt", ".aae", ".pp3", ".dop"})
 
 # Fields that people fill in.
 WRITTEN = (
@@ -54,7 +50,7 @@ class FolderListings:
         sidecars = [
             name
             for name in like
-            if _suffix(name) in SIDECAR_SUFFIXES
+            if _suffix(name) in SIDECAR_SUFFIXES | MAYBE_SIDECAR_SUFFIXES
             # photo.xmp describes photo.cr2 as well as photo.jpg.
             and (
                 name.lower().startswith(file.name.lower() + ".")

@@ -43,7 +43,8 @@ class Task:
     region        (left, top, width, height) of the upright image to use; fractions of its width and height
                   if all four are at most 1, else pixels
     orientation   EXIF orientation applied first; 1 leaves the image as it is
-    still         path of an image of the same name, to which a raw file or a video may belong
+    still         path of an image of the same name, to which a raw file or a video may belong; with `data`,
+                  the content of the image is `still_data`
     """
 
     path: str | None = None
@@ -54,6 +55,7 @@ class Task:
     region: Region | None = None
     orientation: int = 1
     still: str | None = None
+    still_data: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ class Extraction:
                     data, specs=specs, limits=self.limits, name=task.path or "", whole=whole
                 )
                 pixels, facts = decoded.pixels, decoded.facts
-                if task.still and (reason := self._belongs(decoded, task.still)):
+                if task.still and (reason := self._belongs(decoded, task.still, task.still_data)):
                     return ExtractionResult(digest, Outcome.SKIPPED, reason, facts)
             else:
                 pixels = _check_pixels(task.pixels)
@@ -170,16 +172,17 @@ class Extraction:
             digest, Outcome.INDEXED, note, facts, False, vectors, prepared, thumbnail, pages
         )
 
-    def _belongs(self, decoded: Decoded, still: str) -> str:
+    def _belongs(self, decoded: Decoded, still: str, data: bytes | None) -> str:
         """Return the reason why a raw file, or a video, is no image of its own beside one of the same name: a
         raw file of the same moment, the video of a live photo. "" if it is one, or the still is broken."""
         from lookalike.images.decode import decode
         from lookalike.images.metadata.moment import is_same_moment
-        from lookalike.images.reading import read
+        from lookalike.images.reading import content_of, read
 
         try:
             tiny = PixelSpec(fit="inside", max_side=64)
-            other = decode(read(still), specs=[tiny], limits=self.limits, name=still).facts
+            content = read(still) if data is None else content_of(still, data)
+            other = decode(content, specs=[tiny], limits=self.limits, name=still).facts
         except ImageError:
             return ""
         name = PurePath(still).name

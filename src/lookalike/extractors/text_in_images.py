@@ -13,6 +13,7 @@ import re
 import threading
 import zlib
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -86,21 +87,43 @@ class TextInImages:
 
     def _engine(self) -> Any:
         if not hasattr(self._engines, "engine"):
-            import_runtime()
-            try:
-                from rapidocr_onnxruntime import RapidOCR
-            except ImportError as error:
-                raise_interrupt(error)
-                raise MissingExtra(
-                    "reading text in images needs RapidOCR: pip install 'lookalike[text]'"
-                ) from None
-            self._engines.engine = RapidOCR(
-                intra_op_num_threads=1,
-                inter_op_num_threads=1,
-                max_side_len=MAX_LONG,
-                text_score=MIN_CONFIDENCE,
-            )
+            self._engines.engine = _load_engine()
         return self._engines.engine
+
+
+def _load_engine() -> Any:
+    """Return RapidOCR on one thread, which reads an image in less than half of the time of its defaults:
+    the networks keep their memory (else each layer allocates its own), and lines are read one by one (in
+    batches they are padded, and leave the processor's caches)."""
+    runtime = import_runtime()
+    try:
+        from rapidocr_onnxruntime import RapidOCR
+        from rapidocr_onnxruntime.utils.infer_engine import OrtInferSession
+    except ImportError as error:
+        raise_interrupt(error)
+        raise MissingExtra(
+            "reading text in images needs RapidOCR: pip install 'lookalike[text]'"
+        ) from None
+
+    OrtInferSession._init_sess_opts = staticmethod(_session_options)
+    engine = RapidOCR(
+        max_side_len=MAX_LONG,
+        text_score=MIN_CONFIDENCE,
+        rec_batch_num=1,
+    )
+    # Finding the lines takes hundreds of MB, which are given back after each image.
+    release = runtime.RunOptions()
+    release.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    finder = engine.text_det.infer.session
+    finder.run = partial(finder.run, run_options=release)
+    return engine
+
+
+def _session_options(_: object) -> Any:
+    options = import_runtime().SessionOptions()
+    options.log_severity_level = 4  # its errors arrive as exceptions
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return options
 
 
 def _parts(image: Pixels) -> Iterator[tuple[Pixels, float, float]]:

@@ -126,6 +126,12 @@ def _tiff_ends_early(data: bytes) -> bool:
     return any(a + b > len(data) for a, b in zip(starts, sizes, strict=False))
 
 
+def _raw_ends_early(data: bytes) -> bool:
+    if data[4:8] == b"ftyp":
+        return _boxes_end_early(data)
+    return data[:2] in (b"II", b"MM") and _tiff_ends_early(data)
+
+
 _CHECKS = {
     "jpeg": _jpeg_ends_early,
     "png": _png_ends_early,
@@ -133,6 +139,7 @@ _CHECKS = {
     "bmp": _bmp_ends_early,
     "webp": _webp_ends_early,
     "tiff": _tiff_ends_early,
+    "raw": _raw_ends_early,
     "avif": _boxes_end_early,
     "heic": _boxes_end_early,
 }

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from lookalike.errors import ImageError, Outcome
+from lookalike.images.decode_errors import ends_early, truncated
 from lookalike.images.jpeg import read_header
 from lookalike.images.metadata.exif import EXIF, GPS
 from lookalike.images.metadata.facts import MetadataBlocks
@@ -62,21 +63,30 @@ def read_raw(
             if pixels is None or max(pixels.shape[:2]) < wanted:
                 pixels = raw.postprocess(half_size=True, user_flip=0, use_camera_wb=True)
             return replace(opened, pixels=pixels)
-    except (rawpy.LibRawDataError, rawpy.LibRawIOError):
-        raise ImageError(
+    except rawpy.LibRawError as error:
+        raise _refused(error, data) from None
+
+
+def _refused(error: Exception, data: bytes) -> ImageError:
+    """Return the reason why LibRaw refuses a file."""
+    import rawpy
+
+    if ends_early("raw", data):
+        return truncated()
+    if isinstance(error, rawpy.LibRawDataError | rawpy.LibRawIOError):
+        return ImageError(
             Outcome.UNREADABLE, "the raw camera data is damaged or incomplete; copy it again"
-        ) from None
-    except rawpy.LibRawFileUnsupportedError:
-        raise ImageError(
+        )
+    if isinstance(error, rawpy.LibRawFileUnsupportedError):
+        return ImageError(
             Outcome.UNSUPPORTED,
             "this camera's raw files are not known to LibRaw; export it as DNG or JPEG",
-        ) from None
-    except rawpy.LibRawError as error:
-        cause = error.args[0] if error.args else error
-        cause = cause.decode() if isinstance(cause, bytes) else str(cause)
-        raise ImageError(
-            Outcome.UNREADABLE, f"LibRaw refuses the file ({cause[:80]}); open it elsewhere"
-        ) from None
+        )
+    cause = error.args[0] if error.args else error
+    cause = cause.decode() if isinstance(cause, bytes) else str(cause)
+    return ImageError(
+        Outcome.UNREADABLE, f"LibRaw refuses the file ({cause[:80]}); open it elsewhere"
+    )
 
 
 def _preview(raw: Any) -> tuple[bytes, Pixels | None]:

@@ -95,6 +95,20 @@ def find_remote(source: str, globs: Globs, report: Report) -> Iterator[RemoteFil
             yield _file(entry)
 
 
+def names_in(folder: str) -> list[str]:
+    """Return the names of the files directly in a folder of a storage or of an archive.
+
+    Raises ObjectStorageError, and OSError for an archive on this machine.
+    """
+    archive, inside = (folder, "") if is_archive(folder) else split_member(folder) or ("", "")
+    if not archive:
+        return [one.path.rpartition("/")[2] for one in list_folder(folder) if not one.is_folder]
+    start = f"{inside}/" if inside else ""
+    members = (member.name for member in open_archive(archive).members())
+    below = [name[len(start) :] for name in members if name.startswith(start)]
+    return [name for name in below if "/" not in name]
+
+
 def addresses(file: Path, report: Report) -> list[str]:
     """Return the paths of the HTTPS addresses in a text file, a line each, without repetition.
 

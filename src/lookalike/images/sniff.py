@@ -37,6 +37,11 @@ _OTHER_SUFFIXES = frozenset({
 })
 # fmt: on
 
+SIDECAR_SUFFIXES = frozenset({".xmp", ".aae", ".pp3", ".dop"})
+MAYBE_SIDECAR_SUFFIXES = frozenset({".json", ".txt"})
+"""Suffixes of files that describe an image: Adobe and darktable; Apple; RawTherapee; DxO. Those of Google
+Takeout and our own are common to many files."""
+
 IMAGE_SUFFIXES = _OTHER_SUFFIXES | BY_SUFFIX.keys()
 """Suffixes of image files. A file with one of them counts as failed if it cannot be used."""
 
@@ -225,9 +230,7 @@ def refusal(name: str, head: bytes, size: int) -> ImageError | None:
     suffix = PurePath(name).suffix.lower()
     found = kind_of(name, head)
     if found is None and suffix not in IMAGE_SUFFIXES:
-        return ImageError(
-            Outcome.SKIPPED, f"{NOT_AN_IMAGE}: neither its name nor its content says so"
-        )
+        return ImageError(Outcome.SKIPPED, not_an_image(name))
     if not size:
         return ImageError(Outcome.TOO_SMALL, "is empty (0 bytes); copy or download it again")
     if is_readable(found):
@@ -247,6 +250,17 @@ def refusal(name: str, head: bytes, size: int) -> ImageError | None:
             Outcome.UNSUPPORTED, f"{suffix} files are not supported; export it as JPEG, PNG or TIFF"
         )
     return ImageError(Outcome.UNREADABLE, f"is named {suffix} but {_other_content(head)}")
+
+
+def not_an_image(name: str) -> str:
+    """Return the reason for a file that is an image neither by name nor by content; it may be a sidecar."""
+    suffix = PurePath(name).suffix.lower()
+    may_be = suffix in MAYBE_SIDECAR_SUFFIXES
+    names_image = any(one.lower() in IMAGE_SUFFIXES for one in PurePath(name).suffixes[:-1])
+    if suffix in SIDECAR_SUFFIXES or (may_be and names_image):
+        return f"{NOT_AN_IMAGE} but a sidecar: it belongs to the image of the same name"
+    beside = "; beside an image of the same name it is its sidecar" if may_be else ""
+    return f"{NOT_AN_IMAGE}: neither its name nor its content says so{beside}"
 
 
 def _other_content(head: bytes) -> str:

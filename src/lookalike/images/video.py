@@ -49,6 +49,11 @@ SKIPPED = 2.0
 MARGIN = 10.0
 """Seconds before a time from which containers without an index of key frames are read."""
 
+NO_FRAME = (
+    "no frame of the video can be decoded: it has no key frame, or lacks its beginning; copy it"
+    " again"
+)
+
 _NOT_INDEXED = frozenset({"mpegts", "mpeg", "flv"})
 
 _SIDE = 32
@@ -84,6 +89,8 @@ def decode_video(
                 raise ImageError(Outcome.UNSUPPORTED, "has sound, but no video")
             if stream is None:
                 raise ImageError(Outcome.UNREADABLE, "the video is incomplete; copy it again")
+            if not stream.codec_context.width:  # which the first key frame states
+                raise ImageError(Outcome.UNREADABLE, NO_FRAME)
             check_size(stream.codec_context.width, stream.codec_context.height)
             start = (container.start_time or 0) / av.time_base
             if not page:
@@ -193,7 +200,7 @@ def _frame_at(container: Any, stream: Any, at: float, kind: str) -> Any:
         container.seek(0)
         for frame in container.decode(stream):
             return frame
-    raise ImageError(Outcome.UNREADABLE, "no frame of the video can be decoded; open it elsewhere")
+    raise ImageError(Outcome.UNREADABLE, NO_FRAME)
 
 
 def _page(seconds: float) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
+from lookalike.errors import ObjectStorageError
 from lookalike.images.formats import FORMATS, RAW_SUFFIXES, VIDEO_SUFFIXES
 from lookalike.images.globs import Globs
 from lookalike.images.walk import FoundFile
-from lookalike.indexing.sources import Source
-from lookalike.object_storage import is_url
+from lookalike.indexing.sources import Source, is_folder
+from lookalike.object_storage import is_url, is_web
 
 STILL_SUFFIXES = tuple(
     end for kind in ("jpeg", "heic", "avif", "tiff", "png") for end in FORMATS[kind].suffixes
@@ -24,7 +24,7 @@ class StillFinder:
     """
 
     def __init__(self, source: Source, include: tuple[str, ...]) -> None:
-        self._active = not is_url(source.root.path) and Path(source.path).is_dir()
+        self._active = not is_web(source.root.path) and is_folder(source.path)
         self._globs = Globs(include, root_exclude=source.root.exclude, below=source.below)
         self._start = len(os.path.join(source.path, ""))  # noqa: PTH118
         self._listed: tuple[str, dict[str, list[str]]] = ("", {})
@@ -51,9 +51,17 @@ def _stems(folder: str) -> dict[str, list[str]]:
     """Return the names in a folder by their part before the extension, in lower case."""
     found: dict[str, list[str]] = {}
     try:
-        for name in sorted(os.listdir(folder)):  # noqa: PTH208 - names only, for speed
+        for name in sorted(_names(folder)):
             if not name.startswith("."):
                 found.setdefault(os.path.splitext(name)[0].lower(), []).append(name)  # noqa: PTH122
-    except OSError:
+    except (OSError, ObjectStorageError):
         return {}
     return found
+
+
+def _names(folder: str) -> list[str]:
+    if not is_url(folder):
+        return os.listdir(folder)  # noqa: PTH208 - names only, for speed
+    from lookalike.images.remote import names_in  # needs http.client: 60 ms
+
+    return names_in(folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TypeVar
@@ -20,11 +20,11 @@ AHEAD_BYTES = 192 << 20
 
 
 def fetch_ahead(
-    files: Iterable[T], path_of: Callable[[T], str], size_of: Callable[[T], int]
-) -> Iterator[tuple[T, bytes | ImageError]]:
-    """Yield files with their content, or with the reason why it could not be fetched, in their order."""
+    files: Iterable[T], paths_of: Callable[[T], Sequence[str]], size_of: Callable[[T], int]
+) -> Iterator[tuple[T, list[bytes | ImageError]]]:
+    """Yield files in their order with what is at their paths, or why that could not be fetched."""
     source = iter(files)
-    waiting: deque[tuple[T, int, Future[bytes | ImageError]]] = deque()
+    waiting: deque[tuple[T, int, Future[list[bytes | ImageError]]]] = deque()
     ahead = 0
     exhausted = False
     with ExitStack() as stack:
@@ -43,12 +43,16 @@ def fetch_ahead(
                     break
                 size = size_of(file)
                 ahead += size
-                waiting.append((file, size, threads.submit(_fetched, path_of(file))))
+                waiting.append((file, size, threads.submit(_all, paths_of(file))))
             if not waiting:
                 return
             file, size, future = waiting.popleft()
             ahead -= size
             yield file, future.result()
+
+
+def _all(paths: Sequence[str]) -> list[bytes | ImageError]:
+    return [_fetched(path) for path in paths]
 
 
 def _fetched(path: str) -> bytes | ImageError:

@@ -216,8 +216,8 @@ class Indexer:
 
     def _remote_tasks(self, files: Iterator[PendingFile]) -> Iterator[Task]:
         """Yield a task for every file, with its content, which is fetched while others are decoded."""
-        fetched = fetch_ahead(files, lambda one: one.found.path, lambda one: one.found.size)
-        for pending, data in fetched:
+        fetched = fetch_ahead(files, PendingFile.to_fetch, lambda one: one.found.size)
+        for pending, (data, *beside) in fetched:
             path = pending.found.path
             if isinstance(data, ImageError):
                 self._pending.append(pending)
@@ -226,7 +226,11 @@ class Indexer:
             size = len(data)  # the size of a member of a Parquet file is not known before
             self._pending.append(replace(pending, found=replace(pending.found, size=size)))
             self._known_content.start_chunk({size})
-            yield Task(path=path, data=data, same_content=self._known_content.hashes(size))
+            still = beside[0] if beside and not isinstance(beside[0], ImageError) else None
+            hashes = () if pending.still else self._known_content.hashes(size)
+            yield Task(
+                path=path, data=data, same_content=hashes, still=pending.still, still_data=still
+            )
 
     def _files_to_read(self, source: Source) -> Iterator[PendingFile]:
         """Yield the files of a source that need work."""

@@ -32,6 +32,10 @@ class PendingFile:
     still: str | None = None
     file: PendingFile | None = None
 
+    def to_fetch(self) -> list[str]:
+        """Return the paths whose content is needed to read it: its own, then that of the still."""
+        return [self.found.path] if self.still is None else [self.found.path, self.still]
+
 
 @dataclass(slots=True)
 class _OpenFile:

@@ -83,16 +83,8 @@ class Group:
         described = {self.stem if self.images else "", *self.images}
         for name, found in self.sidecars.items():
             named = name.removesuffix(".xmp")
-            if named == name or named in described or self.of_other:
-                continue
-            if not is_version(found.path):
+            if named != name and named not in described and not self.of_other:
                 yield found
-
-
-def is_version(path: str) -> bool:
-    """Return whether an XMP sidecar is of a further version of an image here, as darktable names it."""
-    image = VERSION.sub(r"\1", path)
-    return image != path and not is_url(path) and Path(image).is_file()
 
 
 class Pairing:
@@ -105,6 +97,7 @@ class Pairing:
     def __init__(self) -> None:
         self._open: list[Group] = []
         self._other = ""  # the last file that is neither an image nor a sidecar
+        self._remote: dict[str, set[str]] = {}  # images in the open folders of a storage
         self.orphans = 0
         self.orphan_example = ""
 
@@ -120,6 +113,8 @@ class Pairing:
             group.of_other |= stem in (self._other, split_extension(self._other)[0])
         elif extension in IMAGE_SUFFIXES:
             self._group(stem).images.append(path)
+            if is_url(found.path):
+                self._remember(found.path)
         else:
             self._other = path
 
@@ -131,9 +126,22 @@ class Pairing:
     def _close_group(self) -> Iterable[tuple[str, dict[str, FoundFile]]]:
         group = self._open.pop()
         for found in group.orphans() if group.sidecars else ():
-            self.orphans += 1
-            self.orphan_example = self.orphan_example or found.path
+            if not self._is_version(found.path):
+                self.orphans += 1
+                self.orphan_example = self.orphan_example or found.path
         return group.pairs() if group.sidecars else ()  # most groups have no sidecars
+
+    def _is_version(self, path: str) -> bool:
+        """Return whether an XMP sidecar is of a further version of an image here, as darktable names it."""
+        image = VERSION.sub(r"\1", path)
+        if image == path or not is_url(path):
+            return image != path and Path(image).is_file()
+        return any(image in images for images in self._remote.values())
+
+    def _remember(self, path: str) -> None:
+        folders = [(name, images) for name, images in self._remote.items() if path.startswith(name)]
+        self._remote = dict(folders)
+        self._remote.setdefault(path[: path.rfind("/") + 1], set()).add(path)
 
     def _group(self, stem: str) -> Group:
         if not self._open or self._open[-1].stem != stem:

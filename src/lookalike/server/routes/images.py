@@ -20,7 +20,13 @@ from lookalike import __version__
 from lookalike.duplicates.companions import FolderListings
 from lookalike.errors import ImageError, Outcome
 from lookalike.images import pages
-from lookalike.images.formats import FORMATS, is_readable, still_of
+from lookalike.images.formats import (
+    FORMATS,
+    RAW_SUFFIXES,
+    VIDEO_SUFFIXES,
+    is_readable,
+    still_of,
+)
 from lookalike.images.reading import open_original, read
 from lookalike.images.sniff import HEAD_BYTES, kind_of
 from lookalike.object_storage import is_url, shown
@@ -385,16 +391,16 @@ def find_image(snapshot: Snapshot, id: int) -> tuple[Image, Path]:
 
 def stored_companions(snapshot: Snapshot, image: Image, root: Path) -> tuple[str, ...]:
     """Return the names of the raw files and videos that belong to an image."""
+    path = PurePosixPath(image.path)
     if is_url(root):
-        return ()
-    beside = FolderListings().companions(root / image.path)
-    start = image.path[: image.path.rfind("/") + 1]
-    name = PurePosixPath(image.path).name
-    rows = (
-        (file.name, snapshot.lookup(image.root, start + file.name))
-        for file in (*beside.raw, *beside.videos)
-    )
-    return tuple(file for file, row in rows if row is not None and still_of(row.reason) == name)
+        suffixes = sorted(RAW_SUFFIXES | VIDEO_SUFFIXES)
+        beside = [path.stem + end for one in suffixes for end in (one, one.upper())]
+    else:
+        found = FolderListings().companions(root / path)
+        beside = [file.name for file in (*found.raw, *found.videos)]
+    states = snapshot.file_states(image.root, [str(path.with_name(name)) for name in beside])
+    stored = ((PurePosixPath(file).name, state) for file, state in states.items())
+    return tuple(sorted(name for name, state in stored if still_of(state.reason) == path.name))
 
 
 def file_of(state: AppState, id: int) -> Path:
