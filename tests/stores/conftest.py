@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from tests.stores import milvus_server
+from tests.stores.ann_spaces import KEY, fill, image_vectors
 from tests.stores.builders import begin
 from tests.stores.postgres_server import empty_store, server
 
+from lookalike.stores.ann_index import Index, IndexBuildOptions
 from lookalike.stores.interface import Store
 from lookalike.stores.local.store import LocalStore
 from lookalike.stores.memory import MemoryStore
@@ -36,17 +39,40 @@ def in_milvus(folder: Path | None = None) -> Store:
     return milvus_server.empty_store()
 
 
-MILVUS = pytest.param("milvus", marks=milvus_server.MILVUS)
-"""PostgreSQL with the vectors in Milvus, for the tests that touch vectors: all others are of PostgreSQL."""
+ALL_STORES = STORES | {"milvus": in_milvus}
 
-STORES_WITH_INDEXES = ["local"]
-"""Those of them that the tests of ANN indexes run on."""
+MILVUS = pytest.param("milvus", marks=milvus_server.MILVUS)
+
+TOUCHES_VECTORS = pytest.mark.parametrize("create_store", [*sorted(STORES), MILVUS], indirect=True)
+"""Runs tests on PostgreSQL with the vectors in Milvus, too; without them it is PostgreSQL."""
+
+
+class Indexed(NamedTuple):
+    """A store with an index over `image_vectors()`, and the ids of their images; tests leave it as it was."""
+
+    store: Store
+    ids: list[int]
+    built: Index
+
+
+@pytest.fixture(scope="session", params=["local", "postgres", MILVUS])
+def indexed(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Indexed]:
+    """Each store that has indexes, with one."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param != "local":
+            patch.setattr("lookalike.stores.postgres.indexes.QUERIES", 60)
+        store = ALL_STORES[request.param](tmp_path_factory.mktemp("indexed"))
+        ids = fill(store, image_vectors())
+        yield Indexed(store, ids, store.indexes.build(KEY, IndexBuildOptions(target=0.95)))
+        store.close()
 
 
 @pytest.fixture(scope="session", params=sorted(STORES))
 def create_store(request: pytest.FixtureRequest) -> CreateStore:
     """Each store in turn."""
-    return STORES[request.param]
+    return ALL_STORES[request.param]
 
 
 @pytest.fixture

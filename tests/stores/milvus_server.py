@@ -29,9 +29,9 @@ MILVUS = pytest.mark.xdist_group("milvus")
 """Keeps tests in one process, so that one server is started."""
 
 SETTINGS = {
-    "proxy.timeTickInterval": 50,
-    "queryCoord.checkInterval": 100,
-    "queryCoord.distPullInterval": 100,
+    "proxy.timeTickInterval": 100,
+    "queryCoord.checkInterval": 200,
+    "queryCoord.distPullInterval": 200,
 }
 """Milliseconds, in place of 200 to 1,000, which is too long where every test makes collections."""
 

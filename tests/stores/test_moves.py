@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import pytest
 from tests.stores.builders import entry, failed, is_vector_of, put, space, stored_vector
-from tests.stores.conftest import MILVUS, STORES, CreateStore, in_milvus
+from tests.stores.conftest import TOUCHES_VECTORS
 
 from lookalike.errors import Outcome, UsageError
 from lookalike.stores.interface import Entry, Store
 
-
-@pytest.fixture(scope="session", params=[*sorted(STORES), MILVUS])
-def create_store(request: pytest.FixtureRequest) -> CreateStore:
-    """Each store in turn, and PostgreSQL with Milvus."""
-    return STORES.get(request.param, in_milvus)
+pytestmark = TOUCHES_VECTORS
 
 
 def copy_of(source: int, path: str, text: str, *, moved: bool = False) -> Entry:

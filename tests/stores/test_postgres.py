@@ -13,7 +13,7 @@ import pytest
 
 psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed (lookalike[postgres])")
 
-from tests.stores.ann_spaces import COUNT, KEY, add, fill, image_vectors, recall  # noqa: E402
+from tests.stores.ann_spaces import KEY, add, fill, image_vectors  # noqa: E402
 from tests.stores.builders import begin, content, entry, put, space  # noqa: E402
 from tests.stores.conftest import in_postgres  # noqa: E402
 from tests.stores.postgres_server import new_url, server  # noqa: E402
@@ -26,10 +26,13 @@ from lookalike.errors import (  # noqa: E402
     LookalikeError,
     NoLibrary,
     Outcome,
+    UsageError,
 )
-from lookalike.stores.ann_index import IndexBuildOptions  # noqa: E402
+from lookalike.stores.ann_index import Index, IndexBuildOptions  # noqa: E402
 from lookalike.stores.interface import Store  # noqa: E402
 from lookalike.stores.open_store import shown_location  # noqa: E402
+from lookalike.stores.postgres import vchord  # noqa: E402
+from lookalike.stores.postgres.ann_search import search_effort  # noqa: E402
 from lookalike.stores.postgres.store import PostgresStore  # noqa: E402
 
 
@@ -45,54 +48,54 @@ def store() -> Iterator[Store]:
     made.close()
 
 
-def test_an_index_reaches_its_recall_and_its_measurements_are_stored(store: Store) -> None:
-    fill(store, image_vectors())
-    built = store.indexes.build(KEY, IndexBuildOptions(target=0.95))
-    with store.snapshot() as snapshot:
-        [one] = snapshot.spaces()
-    assert one.index == built
-    assert built.recipe.startswith("HNSW")
-    assert built.recall >= built.target == 0.95
-    assert (built.rows, built.unindexed) == (COUNT, 0)
-    assert recall(store, image_vectors(30, seed=9)) >= 0.9
-    first = store.indexes.check(KEY, queries=40)
-    add(store, image_vectors(10, seed=4), "new")
-    second = store.indexes.check(KEY, queries=40)
-    assert store.indexes.history(KEY) == [first, second]
-    assert first.recall >= 0.9
-    assert second.rows == COUNT + 10
+def test_an_index_of_vchord_is_built_where_the_extension_is(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Its access method is played by that of pgvector, which lacks lists and options: see below.
+    monkeypatch.setattr("lookalike.stores.postgres.indexes.QUERIES", 20)
+    fill(store, image_vectors(400))
+    with pytest.raises(UsageError, match="extension vchord") as caught:
+        store.indexes.build(KEY, IndexBuildOptions(recipe="RaBitQ"))
+    assert "\n" not in str(caught.value)
+    with psycopg.connect(server().get_uri(), autocommit=True) as connection:
+        connection.execute("CREATE ACCESS METHOD vchordrq TYPE INDEX HANDLER hnswhandler")
+        try:
+            connection.execute(
+                "CREATE OPERATOR CLASS halfvec_ip_ops FOR TYPE halfvec USING vchordrq AS "
+                "OPERATOR 1 <#> (halfvec, halfvec) FOR ORDER BY float_ops, "
+                "FUNCTION 1 halfvec_negative_inner_product(halfvec, halfvec), "
+                "FUNCTION 3 hnsw_halfvec_support(internal)"
+            )
+            built = store.indexes.build(KEY, IndexBuildOptions(target=0.3))
+            assert (built.recipe, built.nprobe, built.rows) == ("RaBitQ", 0, 400)
+            with store.snapshot() as snapshot:
+                found = snapshot.search(KEY, image_vectors(5, seed=9), 10)
+                among = snapshot.sample(KEY, 400)[::2]
+                some = snapshot.search(KEY, image_vectors(5, seed=9), 10, among=among)
+            assert not found.exact
+            assert np.isin(some.ids, among).all()
+            assert store.indexes.build(KEY, IndexBuildOptions(recipe="HNSW16")).recipe == "HNSW16"
+        finally:
+            connection.execute("DROP ACCESS METHOD vchordrq CASCADE")
 
 
-def test_new_vectors_are_found_at_once_and_removed_ones_are_not(store: Store) -> None:
-    fill(store, image_vectors())
-    store.indexes.build(KEY, IndexBuildOptions(target=0.95))
-    queries = image_vectors(20, seed=8)
-    new = add(store, queries, "new")
-    with store.snapshot() as snapshot:
-        found = snapshot.search(KEY, queries, 3)
-    assert not found.exact
-    assert found.ids[:, 0].tolist() == new
-    with store.writer() as writer:
-        writer.remove(new[::2])
-    with store.snapshot() as snapshot:
-        found = snapshot.search(KEY, queries, 3)
-    assert not set(new[::2]) & set(found.ids.ravel().tolist())
-
-
-@pytest.mark.parametrize("share", [0.003, 0.05, 0.7])
-def test_only_images_that_pass_the_filter_are_found(store: Store, share: float) -> None:
-    ids = fill(store, image_vectors())
-    store.indexes.build(KEY, IndexBuildOptions(target=0.95))
-    chosen = np.array(ids)[np.random.default_rng(2).random(COUNT) < share]
-    with store.snapshot() as snapshot:
-        some = snapshot.search(KEY, image_vectors(20, seed=9), 10, among=chosen)
-        exact = snapshot.search(KEY, image_vectors(20, seed=9), 10, among=chosen, exact=True)
-    assert some.exact == (share < 0.5)
-    fits = min(10, len(chosen))
-    assert np.isin(some.ids[:, :fits], chosen).all()
-    assert (some.ids[:, fits:] == -1).all()
-    true = [len(np.intersect1d(a, b)) for a, b in zip(some.ids, exact.ids, strict=True)]
-    assert np.mean(true) >= 0.9 * fits
+def test_lists_and_options_of_vchord_are_those_of_its_documentation() -> None:
+    assert [vchord.recipe_for(n) for n in (127_999, 128_000, 1_000_000, 4_000_000)] == [
+        "RaBitQ",
+        "IVF256,RaBitQ",
+        "IVF2000,RaBitQ",
+        "IVF12000,RaBitQ",
+    ]
+    assert vchord.build_options(space(dim=8), 256, 4) == (
+        "WITH (options = 'residual_quantization = false\n[build.internal]\nlists = [256]\n"
+        "spherical_centroids = true\nbuild_threads = 4')"
+    )
+    euclidean = vchord.build_options(space(dim=8, similarity="euclidean"), 256, None)
+    assert "residual_quantization = true" in euclidean
+    assert "spherical_centroids = false" in euclidean
+    index = Index("IVF256,RaBitQ", 0.98, 0.98, 1.0, 1, 1.0, 1, 20, 20, "")
+    assert search_effort(index, 10) == (20, 20)
+    assert search_effort(index, 4000)[0] == 256  # all lists
 
 
 def kill_backends() -> None:
@@ -188,6 +191,38 @@ def test_what_is_no_library_of_this_version_is_refused(
     with pytest.raises(kind, match=says) as caught:
         PostgresStore.open(url)
     assert "\n" not in str(caught.value)
+
+
+def test_a_server_that_is_too_old_is_refused_and_a_newer_one_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url = new_url()
+    for version, taken in ((130_022, False), (140_001, True), (190_000, True)):
+        monkeypatch.setattr(psycopg.ConnectionInfo, "server_version", version)
+        if taken:
+            PostgresStore.create(url).close()
+            continue
+        with pytest.raises(LibraryError, match=r"PostgreSQL 13: .* 14 or newer") as caught:
+            PostgresStore.create(url)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_pgvector_that_is_too_old_is_refused_with_its_remedy(store: Store) -> None:
+    with psycopg.connect(server().get_uri(), autocommit=True) as connection:
+        before = connection.execute("SELECT extversion FROM pg_extension WHERE extname = 'vector'")
+        [was] = before.fetchone() or ("",)
+        connection.execute("SET allow_system_table_mods = on")
+        change = "UPDATE pg_extension SET extversion = %s WHERE extname = 'vector'"
+        connection.execute(change, ("0.6.2",))
+        try:
+            for location in (store.location, new_url()):
+                with pytest.raises(
+                    LibraryError, match=r"pgvector 0\.6\.2: .*0\.7.*UPDATE"
+                ) as caught:
+                    PostgresStore.create(location)
+                assert "\n" not in str(caught.value)
+        finally:
+            connection.execute(change, (was,))
 
 
 @pytest.mark.parametrize(

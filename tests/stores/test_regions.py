@@ -5,16 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from tests.stores.builders import begin, entry, exact_neighbours, put, space
-from tests.stores.conftest import MILVUS, STORES, CreateStore, in_milvus
+from tests.stores.conftest import TOUCHES_VECTORS
 
 from lookalike.errors import UsageError
 from lookalike.stores.interface import Store
 
-
-@pytest.fixture(scope="session", params=[*sorted(STORES), MILVUS])
-def create_store(request: pytest.FixtureRequest) -> CreateStore:
-    """Each store in turn, and PostgreSQL with Milvus."""
-    return STORES.get(request.param, in_milvus)
+pytestmark = TOUCHES_VECTORS
 
 
 BOXES = np.array([[0, 0, 1, 1], [0, 0, 0.5, 1], [0.5, 0, 0.5, 1]])

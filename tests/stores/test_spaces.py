@@ -8,16 +8,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from tests.stores.builders import entry, photos, put, space, stored_vector, vector_of
-from tests.stores.conftest import MILVUS, STORES, CreateStore, in_milvus
+from tests.stores.conftest import TOUCHES_VECTORS
 
 from lookalike.errors import UsageError
 from lookalike.stores.interface import Store
 
-
-@pytest.fixture(scope="session", params=[*sorted(STORES), MILVUS])
-def create_store(request: pytest.FixtureRequest) -> CreateStore:
-    """Each store in turn, and PostgreSQL with Milvus."""
-    return STORES.get(request.param, in_milvus)
+pytestmark = TOUCHES_VECTORS
 
 
 def test_a_space_is_stored_as_it_was_made(empty: Store) -> None:

@@ -1,4 +1,4 @@
-"""Approximate search with an HNSW index of pgvector or Milvus; the candidates are re-ranked in NumPy.
+"""Approximate search with an index of pgvector, vchord or Milvus; the candidates are re-ranked in NumPy.
 
 Malkov & Yashunin, Efficient and robust approximate nearest neighbor search using Hierarchical Navigable Small
 World graphs, 2018.
@@ -21,6 +21,7 @@ from lookalike.stores.postgres.database import Connection, statement
 from lookalike.stores.postgres.encoding import IdArray, vector_literal
 from lookalike.stores.postgres.milvus_vectors import MAX_HITS, milvus_candidates
 from lookalike.stores.postgres.space_row import Matrix, SpaceRow
+from lookalike.stores.postgres.vchord import lists_of, search_settings
 from lookalike.stores.postgres.vectors import matrix_from
 from lookalike.stores.records import Ids, Neighbours, Space
 from lookalike.vectors.exact import exact_similarities
@@ -64,9 +65,12 @@ def indexed_expression(space: Space) -> tuple[str, str, str]:
 
 
 def search_effort(index: Index, k: int) -> tuple[int, int]:
-    """Return ef_search and the number of candidates for k neighbours, from those measured for ten."""
+    """Return ef_search, or the number of lists to search, and the number of candidates for k neighbours, from
+    those measured for ten."""
     candidates = max(k, ceil(index.candidates * k / 10))
-    return min(MAX_EF, ceil(index.nprobe * max(1.0, sqrt(k / 10)))), candidates
+    lists = lists_of(index.recipe)
+    most = MAX_EF if lists is None else lists
+    return min(most, ceil(index.nprobe * max(1.0, sqrt(k / 10)))), candidates
 
 
 def approximate_search(
@@ -109,7 +113,7 @@ def approximate_search(
     else:
         if among is not None and passing * FETCH_COST < candidates * space.count / passing + ef:
             return None
-        if not _configure(connection, ef, candidates, filtered=among is not None):
+        if not _configure(connection, index, ef, candidates, filtered=among is not None):
             return None
         near = _pgvector_candidates(connection, row, compared, candidates, among)
     ids = np.full((len(queries), k), -1, np.int64)
@@ -127,14 +131,20 @@ def approximate_search(
     return Neighbours(ids, similarities, False)
 
 
-def _configure(connection: Connection, ef: int, candidates: int, *, filtered: bool) -> bool:
+def _configure(
+    connection: Connection, index: Index, ef: int, candidates: int, *, filtered: bool
+) -> bool:
     """Set how this connection searches indexes, unless it is set already. Return whether the server can."""
-    iterative = _is_iterative(connection)
-    if not iterative and (filtered or candidates > MAX_EF):
-        return False
-    values = {"hnsw.ef_search": str(min(MAX_EF, max(ef, candidates)))}
-    if iterative:
-        values |= {"hnsw.iterative_scan": "relaxed_order", "hnsw.max_scan_tuples": str(MAX_SCANNED)}
+    if lists_of(index.recipe) is not None:
+        values = search_settings(ef)
+    else:
+        iterative = _is_iterative(connection)
+        if not iterative and (filtered or candidates > MAX_EF):
+            return False
+        values = {"hnsw.ef_search": str(min(MAX_EF, max(ef, candidates)))}
+        if iterative:
+            values["hnsw.iterative_scan"] = "relaxed_order"
+            values["hnsw.max_scan_tuples"] = str(MAX_SCANNED)
     if getattr(connection, "_lookalike_settings", None) != values:
         _set(connection, "SET", values)
         connection._lookalike_settings = values  # type: ignore[attr-defined]

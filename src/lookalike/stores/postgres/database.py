@@ -87,7 +87,10 @@ def _connect(url: DatabaseURL, options: dict[str, Any]) -> Connection:
 
 
 def check_server(connection: Connection, url: DatabaseURL) -> None:
-    """Raise `LibraryError` for a server that is too old, or a database in another encoding."""
+    """Raise `LibraryError` for a server that is too old, or a database in another encoding.
+
+    Servers newer than those that were tested are taken: PostgreSQL keeps what a library needs.
+    """
     version = connection.info.server_version // 10_000
     if version < OLDEST_SERVER:
         raise LibraryError(
@@ -119,14 +122,14 @@ def vector_version(connection: Connection, url: DatabaseURL) -> tuple[int, ...]:
 
 
 def _use_schema(connection: Connection, url: DatabaseURL) -> None:
-    """Look for names in the library's schema, and for the types of pgvector where they are installed."""
-    row = connection.execute(
-        "SELECT nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace "
-        "WHERE extname = 'vector'"
-    ).fetchone()
-    path = sql.SQL(", ").join(
-        map(sql.Identifier, dict.fromkeys((url.schema, row[0] if row else "public")))
-    )
+    """Look for names in the library's schema, and for types and operators of pgvector and vchord where they
+    are installed."""
+    found = connection.execute(
+        "SELECT nspname::text FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace "
+        "WHERE extname IN ('vector', 'vchord') ORDER BY extname = 'vchord'"
+    ).fetchall()
+    schemas = dict.fromkeys((url.schema, *(name for (name,) in found or [("public",)])))
+    path = sql.SQL(", ").join(map(sql.Identifier, schemas))
     # Plans that compile expressions cost more than they save here.
     connection.execute(sql.SQL("SET search_path TO {}; SET jit = off").format(path))
 
@@ -178,6 +181,11 @@ def _connection_error(error: psycopg.Error, url: DatabaseURL) -> LibraryError:
         return _refused(url, said)
     if 'database "' in whole and "does not exist" in whole:
         return NoLibrary(f"{url.shown}: {said}: make it with `createdb`")
+    if "certificate" in whole or "SSL" in whole:
+        return LibraryError(
+            f"no secure connection to {url.shown} ({said}): sslrootcert=FILE names the authority that signed "
+            "the server's certificate, which must be for the host in the URL; sslmode=require checks neither"
+        )
     return LibraryError(
         f"no connection to {url.shown} ({said}): is the server running, and the host right?"
     )

@@ -23,6 +23,13 @@ from lookalike.stores.postgres.milvus import LINKS
 from lookalike.stores.postgres.snapshot import PostgresSnapshot
 from lookalike.stores.postgres.space_row import SpaceRow
 from lookalike.stores.postgres.url import DatabaseURL
+from lookalike.stores.postgres.vchord import (
+    build_options,
+    has_vchord,
+    lists_of,
+    probes_to_try,
+    recipe_for,
+)
 from lookalike.vectors.similarity import normalise
 
 if TYPE_CHECKING:
@@ -79,7 +86,8 @@ class PostgresIndexes:
         *,
         progress: Progress = lambda stage, done, total: None,
     ) -> Index:
-        """See `Indexes`. A recipe is HNSW and the number of links: HNSW16, HNSW32 …"""
+        """See `Indexes`. A recipe is HNSW and the number of links (HNSW16, HNSW32 …) or, with the extension
+        vchord, RaBitQ, with the number of inverted lists before it (IVF1000,RaBitQ)."""
         options = options or IndexBuildOptions()
         if not 0 < options.target <= 1:
             raise UsageError(f"a recall lies between 0 and 1, not {options.target}")
@@ -87,19 +95,19 @@ class PostgresIndexes:
             progress("ask", 0, 1)
             with self._snapshot() as snapshot:
                 row = snapshot.space_row(space)
-                links = [_links(recipe) for recipe in _recipes(row, options)]
+                with translate_errors(self._url):
+                    recipes = _recipes(row, options, vchord=has_vchord(connection))
                 held_out = _hold_out(snapshot, row, QUERIES, seed=0)
             best: Index | None = None
-            for number in links:
+            for recipe in recipes:
                 started = time.monotonic()
                 progress("train", 0, 1)
-                self._create(connection, row, number, options)
+                self._create(connection, row, recipe, options)
                 progress("fill", 1, 1)
                 with self._snapshot() as snapshot:
-                    found = _tuned(snapshot, row, held_out, options.target)
+                    found = _tuned(snapshot, row, recipe, held_out, options.target)
                 best = replace(
                     found,
-                    recipe=f"HNSW{number}",
                     seconds=time.monotonic() - started,
                     bytes=self._size(connection, row),
                 )
@@ -176,7 +184,7 @@ class PostgresIndexes:
             yield connection
 
     def _create(
-        self, connection: Connection, row: SpaceRow, links: int, options: IndexBuildOptions
+        self, connection: Connection, row: SpaceRow, recipe: str, options: IndexBuildOptions
     ) -> None:
         """Build an index beside an older one, without blocking writers, and then drop the older one."""
         if row.collection is not None:
@@ -184,7 +192,15 @@ class PostgresIndexes:
             row.collection.seal()
             return
         expression, operators, _ = indexed_expression(row.space)
-        memory = options.memory or min(MAX_BUILD_MEMORY, (64 << 20) + 3 * _estimate(row, links))
+        memory = options.memory or min(MAX_BUILD_MEMORY, (64 << 20) + 3 * _estimate(row, recipe))
+        lists = lists_of(recipe)
+        if lists is None:
+            links = _links(recipe)
+            end = f"WITH (m = {links}, ef_construction = {max(64, 2 * links)})"
+            method = f"hnsw ({expression} {operators}) {end}"
+        else:
+            end = build_options(row.space, lists, options.threads)
+            method = f"vchordrq ({expression} {operators}) {end}"
         name = f"ann_{row.id}_{time.time_ns():x}"
         with translate_errors(self._url):
             connection.execute(
@@ -199,12 +215,7 @@ class PostgresIndexes:
                 connection, row, keep=_index_name(connection, row)
             )  # of a killed build
             connection.execute(
-                statement(
-                    f"CREATE INDEX CONCURRENTLY {{}} ON {{}} USING hnsw ({expression} {operators}) "
-                    f"WITH (m = {int(links)}, ef_construction = {max(64, 2 * int(links))})",
-                    name,
-                    row.table,
-                )
+                statement(f"CREATE INDEX CONCURRENTLY {{}} ON {{}} USING {method}", name, row.table)
             )
             self._drop_others(connection, row, keep=name)
 
@@ -221,7 +232,7 @@ class PostgresIndexes:
 
     def _size(self, connection: Connection, row: SpaceRow) -> int:
         if row.collection is not None:  # which Milvus does not tell
-            return _estimate(row, LINKS)
+            return _estimate(row, f"HNSW{LINKS}")
         with translate_errors(self._url):
             found = connection.execute(
                 "SELECT pg_relation_size(%s::regclass)", (f'"{_index_name(connection, row)}"',)
@@ -252,7 +263,7 @@ def _index_name(connection: Connection, row: SpaceRow) -> str:
     return found[0] if found else ""
 
 
-def _recipes(row: SpaceRow, options: IndexBuildOptions) -> Sequence[str]:
+def _recipes(row: SpaceRow, options: IndexBuildOptions, *, vchord: bool) -> Sequence[str]:
     """Return the recipes to try; `UsageError` for a space that cannot be indexed, or not in that memory."""
     space = row.space
     if row.regions > 1:
@@ -261,13 +272,9 @@ def _recipes(row: SpaceRow, options: IndexBuildOptions) -> Sequence[str]:
         )
     if not space.count:
         raise UsageError(f"the space {space.key} has no vectors yet")
-    kind = indexed_expression(space)[1].split("_")[0]
-    if row.collection is None and space.dim > MAX_DIM[kind]:
-        raise UsageError(
-            f"the vectors of {space.name} have {space.dim:,} numbers, pgvector indexes at most "
-            f"{MAX_DIM[kind]:,}: they are searched exactly"
-        )
-    recipes = [options.recipe] if options.recipe is not None else list(RECIPES)
+    recipes = [recipe_for(space.count)] if vchord else list(RECIPES)
+    if options.recipe is not None:
+        recipes = [options.recipe]
     if row.collection is not None:
         recipes = [f"HNSW{LINKS}"]
         if options.recipe not in (None, *recipes):
@@ -275,16 +282,27 @@ def _recipes(row: SpaceRow, options: IndexBuildOptions) -> Sequence[str]:
                 f"the recipe {options.recipe!r} does not work in Milvus, whose collections are made with "
                 f"{recipes[0]}: leave it out, and only the effort of a search is tuned"
             )
-    needed = _estimate(row, _links(recipes[0]))
+    elif lists_of(recipes[0]) is None:
+        _links(recipes[0])
+        kind = indexed_expression(space)[1].split("_")[0]
+        if space.dim > MAX_DIM[kind]:
+            raise UsageError(
+                f"the vectors of {space.name} have {space.dim:,} numbers, pgvector indexes at most "
+                f"{MAX_DIM[kind]:,}: they are searched exactly"
+            )
+    elif not vchord:
+        raise UsageError(
+            f"the recipe {recipes[0]} needs the extension vchord, which this database lacks: name HNSW16, "
+            "for example"
+        )
+    needed = _estimate(row, recipes[0])
     if options.memory is not None and needed > options.memory:
         raise UsageError(
             f"{recipes[0]} takes about {max(1, needed >> 20):,} MB for {space.count:,} vectors, the limit is "
             f"{options.memory >> 20:,} MB: allow more"
         )
     return [
-        one
-        for one in recipes
-        if options.memory is None or _estimate(row, _links(one)) <= options.memory
+        one for one in recipes if options.memory is None or _estimate(row, one) <= options.memory
     ]
 
 
@@ -292,19 +310,21 @@ def _links(recipe: str) -> int:
     found = re.fullmatch(r"HNSW(\d{1,3})", recipe)
     if found is None or not 2 <= int(found[1]) <= 100:
         raise UsageError(
-            f"the recipe {recipe!r} does not work in PostgreSQL, which has HNSW with 2 to 100 links: HNSW16, "
-            "for example"
+            f"the recipe {recipe!r} does not work in PostgreSQL, which has HNSW with 2 to 100 links (HNSW16, "
+            "for example) and, with the extension vchord, RaBitQ or IVF1000,RaBitQ"
         )
     return int(found[1])
 
 
-def _estimate(row: SpaceRow, links: int) -> int:
+def _estimate(row: SpaceRow, recipe: str) -> int:
     """Return about how many bytes an index takes: halves, links of 6 bytes, and two headers a vector; in
-    Milvus float32 and links of 4 bytes."""
+    Milvus float32 and links of 4 bytes; in vchord a bit a number instead of links."""
+    count, dim = row.space.count, row.space.dim
     if row.collection is not None:
-        return row.space.count * (row.space.dim * 4 + 2 * links * 4 + 16)
+        return count * (dim * 4 + 2 * LINKS * 4 + 16)
     size = 2 if indexed_expression(row.space)[1].startswith("half") else 4
-    return int(row.space.count * (row.space.dim * size + 2.2 * links * 6 + 80) * 1.1)
+    beside = 2.2 * _links(recipe) * 6 if lists_of(recipe) is None else dim / 8
+    return int(count * (dim * size + beside + 80) * 1.1)
 
 
 def _hold_out(snapshot: PostgresSnapshot, row: SpaceRow, count: int, *, seed: int) -> _HeldOut:
@@ -340,13 +360,16 @@ def _share(held_out: _HeldOut, number: int, similarities: NDArray[np.float32]) -
     return correct / max(int(held_out.known[number]), 1)
 
 
-def _tuned(snapshot: PostgresSnapshot, row: SpaceRow, held_out: _HeldOut, target: float) -> Index:
+def _tuned(
+    snapshot: PostgresSnapshot, row: SpaceRow, recipe: str, held_out: _HeldOut, target: float
+) -> Index:
     """Return the index with the least effort that reaches the target recall, or with the largest."""
-    index = Index("", 0.0, target, 0.0, 0, 0.0, row.space.count, 0, 0, "")
-    # Milvus compares the vectors themselves, pgvector often halves of them.
+    # Milvus compares the vectors themselves, the others often halves of them.
     candidates = K if row.collection is not None else 2 * K
-    for ef in EF_STEPS:
-        tried = replace(index, nprobe=ef, candidates=min(candidates, ef))
+    index = Index(recipe, 0.0, target, 0.0, 0, 0.0, row.space.count, 0, candidates, "")
+    lists = lists_of(recipe)
+    for effort in EF_STEPS if lists is None else probes_to_try(lists):
+        tried = replace(index, nprobe=effort)
         shares: list[float] = []
         times: list[float] = []
         for number, vector in enumerate(held_out.vectors):

@@ -45,6 +45,12 @@ MAX_DIM = 32_768
 MESSAGE_BYTES = 16 << 20
 """Vectors that travel in one message; Milvus sends at most 64 MB."""
 
+INDEXED_ROWS = 1_024
+"""Rows of a segment below which Milvus builds no index for it."""
+
+LOADING_SECONDS = 300
+"""Time to wait until an index that is built is also searched."""
+
 IDS_AT_A_TIME = 2_048
 """Rows that are named one by one in a request."""
 
@@ -346,8 +352,20 @@ class Collection:
             yield numbers, np.array(vectors, np.float32).reshape(len(numbers), -1)
 
     def seal(self) -> None:
-        """Write what is in memory to segments, and wait until all of them have their index."""
+        """Write what is in memory to segments, and wait until all of them are searched by their index."""
         self.milvus.call("flush", self.name)
+        self._wait_for_indexes()
+        # Built is not loaded: until then a coarser index answers, with a recall that says nothing.
+        deadline, rows = time.monotonic() + LOADING_SECONDS, self.count()
+        while time.monotonic() < deadline:
+            loaded = self.milvus.call("list_loaded_segments", self.name)
+            if sum(one.num_rows for one in loaded) >= rows and all(
+                one.index_name for one in loaded if one.num_rows >= INDEXED_ROWS
+            ):
+                return
+            time.sleep(0.2)
+
+    def _wait_for_indexes(self) -> None:
         while True:
             facts = self.milvus.call("describe_index", self.name, "vector")
             if facts.get("state") == "Failed":
