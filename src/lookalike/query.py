@@ -350,6 +350,7 @@ class Hit:
                      3:1 at most, unless regions are compared. None: all of it
     width, height    of the upright image in pixels; None if they are not known
     matched_in       metadata that has a word of the query's text: "caption", "ocr_text" (text in the image) …
+    dominant_color   of this image, "#rrggbb"; None if it is not known
 
     "digits" is the precision of a float in JSON and CSV.
     """
@@ -371,6 +372,7 @@ class Hit:
     width: int | None = None
     height: int | None = None
     matched_in: tuple[str, ...] = ()
+    dominant_color: str | None = None
 
     @property
     def file(self) -> Path:

@@ -219,10 +219,9 @@ class Thumbnails:
             with self._lock:
                 self._in_progress.pop(task, None)
 
-    def etag(self, id: int, side: int = 256) -> str:
-        """Return the etag that `get` will give, without decoding anything."""
-        image, _ = self._find(id)
-        return etag((image.hash or b"", round_up(side)))
+    def cached(self, image: Image, side: int = 256) -> Thumbnail | None:
+        """Return the thumbnail of an image if it has been made, without decoding anything."""
+        return self._cached(image, round_up(side))
 
     def many(self, ids: Sequence[int], side: int = 256) -> Iterator[Thumbnail | None]:
         """Yield the thumbnails of many images in their order, made on all cores; None if there is none."""
@@ -298,6 +297,13 @@ class Thumbnails:
 def round_up(side: int) -> int:
     """Return the smallest of `SIDES` that is at least `side`, or the largest one."""
     return next((known for known in SIDES if known >= side), SIDES[-1])
+
+
+def etag_of(image: Image, side: int = 256) -> str:
+    """Return the etag of the thumbnail of an image as it was indexed. Raises ImageError if it was not."""
+    if image.outcome is not Outcome.INDEXED:
+        raise ImageError(image.outcome, image.reason)
+    return etag((image.hash or b"", round_up(side)))
 
 
 def etag(key: Key) -> str:

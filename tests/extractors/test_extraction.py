@@ -37,6 +37,22 @@ def png(pixels: NDArray[np.uint8]) -> bytes:
     return file.getvalue()
 
 
+@pytest.mark.parametrize(
+    ("pixels", "color"),
+    [
+        (stripes(RED), "#ff0000"),
+        (stripes(RED, BLUE, BLUE), "#0000ff"),
+        (stripes(GREEN, RED, width=1, height=1), "#00ff00"),
+        # The mean of what is alike, not of everything.
+        (stripes((10, 10, 10), (20, 20, 20), (255, 255, 255), width=400, height=400), "#0f0f0f"),
+        (stripes(BLUE, width=9000, height=1), "#0000ff"),
+    ],
+)
+def test_the_dominant_color_is_that_of_most_pixels(pixels: Pixels, color: str) -> None:
+    result = Extraction.of([load("color")])(Task(data=png(pixels)))
+    assert result.facts is not None and result.facts.dominant_color == color
+
+
 class Fragile:
     """Returns three numbers, but fails on images with a certain first pixel."""
 

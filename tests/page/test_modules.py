@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,6 +56,54 @@ def test_both_languages_have_the_same_texts_and_the_page_has_no_others(modules: 
     }
     used |= {f"outcome {one}" for one in Outcome if one is not Outcome.INDEXED}
     assert used <= languages["en"].keys()
+
+
+def sentences_of_the_program() -> set[str]:
+    """Return all texts in the sources, with `{}` in place of values."""
+    found = set()
+    for file in PAGE.parents[1].rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_bytes())):
+            if isinstance(node, ast.JoinedStr):
+                parts = (v.value if isinstance(v, ast.Constant) else "{}" for v in node.values)
+                found.add("".join(map(str, parts)))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.add(node.value)
+    return found
+
+
+def test_sentences_that_are_translated_are_sentences_of_the_program(modules: Page) -> None:
+    pairs = call(modules, "strings/server_de", "it.SENTENCES")
+    assert {english for english, _ in pairs} <= sentences_of_the_program()
+    assert all(german.count("{}") <= english.count("{}") for english, german in pairs)
+
+
+@pytest.mark.parametrize(
+    ("said", "german"),
+    [
+        ("the same bytes", "dieselben Bytes"),
+        (
+            "same image: rotated, cropped (40% is shared)",
+            "dasselbe Bild: gedreht, beschnitten (40 % sind gemeinsam)",
+        ),
+        ("in color; the older file", "in Farbe; die ältere Datei"),
+        ("stays: more detail", "bleibt: mehr Einzelheiten"),
+        ("stays: an edit", "bleibt: eine Bearbeitung"),
+        (
+            "the image cannot be used: contains a web page; download the image itself",
+            "das Bild kann nicht verwendet werden: enthält eine Webseite; laden Sie das Bild selbst",
+        ),
+        ("the library has no image with the id 7", "die Bibliothek hat kein Bild mit der Nummer 7"),
+        (
+            "something (new) that nobody has translated?",
+            "something (new) that nobody has translated?",
+        ),
+        ("", ""),
+    ],
+)
+def test_what_the_server_says_is_translated_with_its_values(
+    modules: Page, said: str, german: str
+) -> None:
+    assert call(modules, "strings/server_de", "it.translated(a)", said) == german
 
 
 @pytest.fixture(scope="module")

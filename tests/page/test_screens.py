@@ -164,16 +164,19 @@ def test_a_pair_that_is_not_duplicate_is_removed_and_undo_restores_it(
     page.wait_for_function(f"() => document.querySelectorAll('.dup-group').length === {before}")
 
 
-def test_exact_copies_go_to_the_trash_and_come_back_and_done_groups_are_left_out(
+def test_groups_are_accepted_by_kind_come_back_after_a_restart_and_done_ones_are_left_out(
     browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     folder = album(tmp_path / "photos", 6)
     shutil.copy2(folder / "000.jpg", folder / "copy.jpg")
+    copy = folder / "smaller.jpg"
+    with Image.open(folder / "002.jpg") as image:
+        image.resize((image.width // 2, image.height // 2)).save(copy, quality=90)
     with Library.create(folder) as library:
         library.add([folder], extractors=["color"])
+    page = browser.new_page()
     with serving(folder, "--writable") as address:
-        page = browser.new_page()
         page.goto(f"{address}?page=duplicates&kind=exact")
         page.click("button:has-text('Accept 1 exact group')", timeout=60_000)
         page.click("button:has-text('Move to trash')")
@@ -189,6 +192,19 @@ def test_exact_copies_go_to_the_trash_and_come_back_and_done_groups_are_left_out
         page.wait_for_selector("h2:has-text('All groups are done')", timeout=60_000)
         page.click(".segments button:has-text('done')")
         page.wait_for_selector(".dup-group.done")
+        # The exact group is done: only the copy goes.
+        page.goto(f"{address}?page=duplicates&kind=copies")
+        page.click("button:has-text('Accept 1 group of copies')", timeout=60_000)
+        page.click("button:has-text('Move to trash')")
+        page.wait_for_selector("text=/1 file moved to the trash/", timeout=60_000)
+        assert not copy.exists() and len(list(folder.glob("*.jpg"))) == 7
+    with serving(folder, "--writable") as address:
+        page.goto(f"{address}?page=duplicates&kind=copies")
+        page.click("[popovertarget=trash-menu]", timeout=60_000)
+        page.click(".trash-list >> text=Put 1 file back")
+        page.wait_for_selector("text=1 file put back", timeout=60_000)
+        assert copy.exists()
+        page.wait_for_selector("button:has-text('Accept 1 group of copies')", timeout=60_000)
         page.close()
 
 

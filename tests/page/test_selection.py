@@ -124,6 +124,64 @@ def test_tags_are_added_filtered_and_removed(open_page: Open, shop: Path) -> Non
             library.set_metadata([Path(f"id:{id}") for id in found], remove_tags=["good"])
 
 
+def test_metadata_is_edited_in_the_large_view_and_undone(open_page: Open, shop: Path) -> None:
+    page = open_page("?image=1")
+    id = tiles(page)[1]
+    with Library.open(shop, read_only=True) as library, library.snapshot() as snapshot:
+        before = snapshot.images([id])[id].metadata
+    page.click(f"[data-id='{id}'] a")
+    page.click("dialog >> text=Edit")
+    page.fill("[name='field caption']", "A rare thing")
+    page.fill("[name='name']", "shelf")
+    page.fill("[name='value']", "12")
+    page.click("dialog >> text=Save")
+    page.wait_for_selector(".details h2:text-is('A rare thing')")
+    with Library.open(shop, read_only=True) as library, library.snapshot() as snapshot:
+        saved = snapshot.images([id])[id].metadata
+        assert saved == {**before, "caption": "A rare thing", "shelf": 12}
+        assert snapshot.select("shelf > 11").tolist() == [id]
+    page.click(".toast >> text=Undo")
+    page.wait_for_selector(f".details h2:text-is('{before['caption']}')")
+    with Library.open(shop, read_only=True) as library, library.snapshot() as snapshot:
+        assert snapshot.images([id])[id].metadata == before
+
+
+def test_the_large_view_is_swiped_and_pinched(open_page: Open) -> None:
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    page = open_page("?image=1", **phone)
+    first, second = tiles(page)[:2]
+    page.goto(page.url + f"&open={first}")
+    image = ".pswp__item[aria-hidden=false] .pswp__img:not(.pswp__img--placeholder)"
+    page.wait_for_selector(image)
+    touch(page, [[(300 - 60 * step, 300)] for step in range(5)])
+    wait_for_address(page, f"open={second}")
+    page.wait_for_function(
+        "id => document.querySelector('.pswp__item[aria-hidden=false] img').src.includes(`/${id}/`)",
+        arg=second,
+    )
+    width = page.eval_on_selector(image, "image => image.getBoundingClientRect().width")
+    touch(page, [[(195 - 20 - 25 * step, 250), (195 + 20 + 25 * step, 250)] for step in range(5)])
+    page.wait_for_function(
+        "([image, width]) => document.querySelector(image).getBoundingClientRect().width > 1.5 * width",
+        arg=[image, width],
+    )
+
+
+def touch(page: Page, places: list[list[tuple[int, int]]]) -> None:
+    """Move fingers over the screen: where each of them is, one step after the other."""
+    session = page.context.new_cdp_session(page)
+
+    def send(kind: str, points: list[tuple[int, int]]) -> None:
+        at = [{"x": x, "y": y, "id": n} for n, (x, y) in enumerate(points)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": at})
+
+    send("touchStart", places[0])
+    for points in places[1:]:
+        page.wait_for_timeout(20)
+        send("touchMove", points)
+    send("touchEnd", [])
+
+
 def test_the_large_view_zooms_compares_and_says_the_key(open_page: Open) -> None:
     page = open_page("?image=1")
     other = tiles(page)[1]

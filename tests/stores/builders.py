@@ -16,7 +16,7 @@ from lookalike.stores.interface import Entry, Space, Store
 from lookalike.vectors.similarity import Similarity
 
 DIM = 3
-FACTS = Facts(width=40, height=30, format="jpeg")
+FACTS = Facts(width=40, height=30, format="jpeg", dominant_color="#c0a080")
 Vector = NDArray[np.float32]
 
 

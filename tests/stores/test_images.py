@@ -35,6 +35,7 @@ def test_a_stored_image_is_read_back_with_all_its_fields(store: Store) -> None:
     assert (image.size, image.mtime_ns, image.hash) == (4, -5, content("text"))
     assert (image.outcome, image.reason) == (Outcome.INDEXED, "")
     assert (image.width, image.height, image.format) == (40, 30, "jpeg")
+    assert image.dominant_color == "#c0a080"
     assert image.metadata == {}
     assert is_vector_of(stored_vector(store, id), "text")
 
@@ -54,7 +55,8 @@ def test_hit_fields_equal_those_of_the_image(store: Store) -> None:
     with store.snapshot() as snapshot:
         images, shown = snapshot.images(ids), snapshot.hit_fields([*ids, 10**6])
     assert shown == {
-        id: (i.root, i.path, i.metadata, i.width, i.height) for id, i in images.items()
+        id: (i.root, i.path, i.metadata, i.width, i.height, i.dominant_color)
+        for id, i in images.items()
     }
     assert shown[ids[0]].metadata == {"kind": "shoe"}
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lookalike.query import Query, Stage, Term
 
 _ALWAYS = ("rank", "path", "score", "similarity", "relevance", "metadata")
-_HIDDEN = ("id", "root", "width", "height")
+_HIDDEN = ("id", "root", "width", "height", "dominant_color")
 _FIELDS = [field for field in fields(Hit) if field.name not in _HIDDEN]
 """Fields in the output; those that are not in `_ALWAYS` are left out where they are empty."""
 

@@ -47,7 +47,10 @@ from lookalike.vectors.similarity import similarity_matrix
 _OCCLUSION = "the similarity drops most when these places are covered"
 _COLOURS = "these pixels have the colours that the images share"
 _EDGES = "edges run in the same directions here"
-_KEYPOINTS = "keypoints that match"
+_KEYPOINTS = {
+    True: "keypoints that match and agree on one transform",
+    False: "keypoints that match, without a common transform",
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -224,13 +227,12 @@ def _explain_keypoints(
         kind, value = "cosine", float(vectors[0] @ vectors[1])
         similarities = similarity_to(extractor, vectors[1]), similarity_to(extractor, vectors[0])
     images, faith = _mark(views, heatmaps, similarities)
-    consistent = " and agree on one transform" if agree else ", without a common transform"
     return Explanation(
         extractor=extractor.name,
         similarity=value,
         kind=kind,
         images=images,
-        method=f"{_KEYPOINTS}{consistent}",
+        method=_KEYPOINTS[bool(agree)],
         faithfulness=faith,
         matches=matches[:MAX_MATCHES],
     )

@@ -6,7 +6,7 @@ An `Extraction` is pickled to every worker once; it turns each `Task` into an `E
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Self, TypeAlias
 
@@ -124,6 +124,7 @@ class Extraction:
     def __call__(self, task: Task) -> ExtractionResult:
         # Imported on use: the main process does not decode and should not wait for these imports.
         from lookalike.images.decode import decode, upright
+        from lookalike.images.dominant_color import dominant_color
         from lookalike.images.drawing_mark import DRAWING, is_drawing, is_marked_file
         from lookalike.images.reading import content_of, read
 
@@ -148,7 +149,8 @@ class Extraction:
                 decoded = decode(
                     data, specs=specs, limits=self.limits, name=task.path or "", whole=whole
                 )
-                pixels, facts = decoded.pixels, decoded.facts
+                pixels = decoded.pixels
+                facts = replace(decoded.facts, dominant_color=dominant_color(pixels))
                 if task.still and (reason := self._belongs(decoded, task.still, task.still_data)):
                     return ExtractionResult(digest, Outcome.SKIPPED, reason, facts)
             else:

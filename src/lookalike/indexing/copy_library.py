@@ -173,8 +173,15 @@ def _entries(
 def _facts(image: Image) -> Facts | None:
     if image.width is None or image.height is None or image.format is None:
         return None
-    size = {"width": image.width, "height": image.height, "format": image.format}
-    return Facts.of({**size, **image.facts})
+    return Facts.of(
+        {
+            "width": image.width,
+            "height": image.height,
+            "format": image.format,
+            "dominant_color": image.dominant_color,
+            **image.facts,
+        }
+    )
 
 
 def _copy_metadata(

@@ -12,6 +12,9 @@ from lookalike.stores.interface import Snapshot
 PATH = "path"
 """The field by which a list is sorted unless the query says otherwise."""
 
+SHOWN = ("metadata", "width", "height", "dominant_color")
+"""Fields of an image that its hit has under the same name."""
+
 
 def list_images(snapshot: Snapshot, query: Query) -> Hits:
     """Return the images that pass the filter of a query, all without one; `UsageError` for a field that the
@@ -30,8 +33,8 @@ def list_images(snapshot: Snapshot, query: Query) -> Hits:
     for rank, id in enumerate(order, start=1):
         image = fields[id]
         file = image.path, folders[image.root]
-        metadata, width, height = image.metadata, image.width, image.height
-        hits.append(Hit(rank, id, *file, None, metadata=metadata, width=width, height=height))
+        shown = {name: getattr(image, name) for name in SHOWN}
+        hits.append(Hit(rank, id, *file, None, **shown))
     took = time.perf_counter() - started
     return Hits(
         hits=tuple(hits),

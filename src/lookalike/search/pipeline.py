@@ -202,7 +202,7 @@ def _hits(
     by_region = [ranking for ranking in rankings if ranking.regions]
     found = []
     for rank, id in enumerate(candidates.order, start=1):
-        (root, path, metadata, width, height), match = fields[id], candidates.matches.get(id)
+        (root, path, metadata, width, height, color), match = fields[id], candidates.matches.get(id)
         long = width and height and max(width, height) > MAX_ASPECT_RATIO * min(width, height)
         size = (width or 1, height or 1) if long else (1, 1)
         score = candidates.scores[id]
@@ -225,6 +225,7 @@ def _hits(
                 width,
                 height,
                 matched.get(id, ()),
+                color,
             )
         )
     return tuple(found)

@@ -173,6 +173,7 @@ class Image:
     width, height  in pixels, of the upright image; None if it was not decoded
     metadata       from a table (`Writer.set_metadata`), which overrides sidecars
     facts          what the file says about itself (`metadata.FACT_FIELDS`)
+    dominant_color "#rrggbb", the most frequent colour; None where it is not known
     """
 
     id: int
@@ -188,6 +189,7 @@ class Image:
     format: str | None
     metadata: Mapping[str, Any]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    dominant_color: str | None = None
 
 
 def pages_of(images: Iterable[Image], path: str) -> list[Image]:
@@ -203,6 +205,7 @@ class HitFields(NamedTuple):
     metadata: Mapping[str, Any]
     width: int | None
     height: int | None
+    dominant_color: str | None
 
 
 class MetadataSources(NamedTuple):

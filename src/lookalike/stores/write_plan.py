@@ -24,8 +24,8 @@ UNIT_TOLERANCE: dict[DType, float] = {"f32": 1e-6, "f16": 5e-4}
 Location: TypeAlias = tuple[int, str]
 """Root id and path."""
 
-FileFacts: TypeAlias = tuple[int | None, int | None, str | None, str | None]
-"""Width, height, format, and the JSON of what else the file says about itself."""
+FileFacts: TypeAlias = tuple[int | None, int | None, str | None, str | None, str | None]
+"""Width, height, format, dominant colour, and the JSON of what else the file says about itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +80,13 @@ class Step:
         """The entry's facts, else what is known about the same content."""
         facts = self.entry.facts
         if facts is not None:
-            return facts.width, facts.height, facts.format, facts_json(facts)
+            size = facts.width, facts.height
+            return *size, facts.format, facts.dominant_color, facts_json(facts)
         if self.source is not None:
             return self.source.facts
         if self.before is not None and self.same_content:
             return self.before.facts
-        return None, None, None, None
+        return None, None, None, None, None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from lookalike.duplicates.report import Duplicates
+from lookalike.duplicates.report import Duplicates, Kind
 from lookalike.errors import Outcome
 from lookalike.query import Hit, Hits
 from lookalike.stores.ann_index import Index, IndexCheck
@@ -246,7 +246,7 @@ class DuplicatePage:
 
     done         ids of those on this page that people are done with
     done_count   how many of all pages these are
-    exact        groups whose files have the same bytes, without those done
+    acceptable   groups with spare files, without those done, by the loosest kind of these
     reclaimable  bytes that the spare files of all groups take, without those done
     """
 
@@ -255,7 +255,7 @@ class DuplicatePage:
     next_offset: int | None
     done: tuple[str, ...] = ()
     done_count: int = 0
-    exact: int = 0
+    acceptable: Mapping[Kind, int] = field(default_factory=dict)
     reclaimable: int = 0
 
 

@@ -19,6 +19,7 @@ class Facts:
                          "tiff", "avif" or "heic"
     frames               images in the file: frames of an animation, pages of a TIFF; 1 in most files
     note                 what is wrong with the file although it could be decoded
+    dominant_color       of its pixels, "#rrggbb" (`images.dominant_color`)
 
     The rest comes from EXIF, IPTC and XMP, where present and plausible:
     taken                local time, "2024-05-01T12:30:00", followed by "+02:00" if that is known; or only
@@ -54,6 +55,7 @@ class Facts:
     ocr_text: str | None = None
     ocr_confidence: float | None = None
     ocr_outcome: str | None = None
+    dominant_color: str | None = None
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:

@@ -1,7 +1,7 @@
 // @ts-check
 // Requests to the server. Every failure becomes an `ApiError` whose message can be shown to people.
 
-import { t } from "./words.js";
+import { fromServer, t } from "./words.js";
 
 export class ApiError extends Error {
   constructor(message, status) {
@@ -41,9 +41,11 @@ async function readResponse(request) {
   }
 }
 
-/** Return a text with a capital letter at the beginning, unless that is a name such as "onnx:net", and a full stop at the end. */
-export const sentence = (text) => (/^\S*[:_/]\S/.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1))
-  + (/[.!?…]$/.test(text) ? "" : ".");
+/** Return what the server said as a sentence: with a capital letter at the beginning, unless that is a name such as "onnx:net", and a full stop at the end. */
+export function sentence(/** @type {string} */ said) {
+  const text = fromServer(said);
+  return (/^\S*[:_/]\S/.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1)) + (/[.!?…]$/.test(text) ? "" : ".");
+}
 
 /**
  * GET a path such as "images/7" with URLSearchParams or a plain object.

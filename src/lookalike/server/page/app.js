@@ -10,7 +10,7 @@ import { listenForImages } from "./image_input.js";
 import { JobProgress, watchJobs } from "./job_progress.js";
 import { failureCount, loadLibraryInfo } from "./library_info.js";
 import { showToast, tryOrToast } from "./messages.js";
-import { isQuery, loadResults, reloadResults } from "./results.js";
+import { headingOf, isQuery, loadResults, reloadResults } from "./results.js";
 import { SearchView } from "./search_view.js";
 import { clearSelection } from "./selection.js";
 import { loadSettings } from "./settings.js";
@@ -59,10 +59,8 @@ const TokenDialog = lazy(async () => (await import("./token_dialog.js")).TokenDi
 const TileMenu = lazy(async () => (await import("./tile_menu.js")).TileMenu);
 
 function titleOf(address) {
-  const words = address.terms.filter((term) => term.kind === "text").map((term) => (term.weight < 0 ? `−${term.value}` : term.value));
-  if (address.page !== "search") return `${t(`screen ${address.page}`)} · Lookalike`;
-  if (!isQuery(address)) return address.where ? `${address.where} · Lookalike` : "Lookalike";
-  return `${words.join(" ") || t("similarImages")} · Lookalike`;
+  const heading = address.page === "search" ? headingOf(address) : t(`screen ${address.page}`);
+  return heading ? `${heading} · Lookalike` : "Lookalike";
 }
 
 function App() {
@@ -78,7 +76,7 @@ function App() {
     <main id="content" tabindex="-1" data-page=${address.page}>
       ${error ? html`<${ErrorMessage} error=${error} retry=${start} />` : library && html`<${Screen} />`}</main>
     <${ActionBar} />
-    <${Toasts} />
+    ${!(library && address.open !== null) && html`<${Toasts} />`}
     ${hasMenu && html`<${TileMenu} />`}
     ${library && address.open !== null && html`<${LargeView} />`}
     ${dialog === "help" && html`<${Help} />`}

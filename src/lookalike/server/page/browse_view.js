@@ -8,7 +8,7 @@ import { announce, tryOrToast } from "./messages.js";
 import { Button, ErrorMessage, Loading } from "./ui.js";
 import { language, t } from "./words.js";
 
-const NOT_BROWSED = /^(file\.|id$|path$|name$|outcome$|size$|width$|height$|latitude$|longitude$|caption$|note$|folder$|taken$)/;
+const NOT_BROWSED = /^(file\.|id$|path$|name$|outcome$|size$|width$|height$|latitude$|longitude$|caption$|note$|folder$|taken$|frames$|ocr_)/;
 const MAX_YEARS = 14;   // that are named under the timeline
 const MAP_WIDTH = 1000, MAP_HEIGHT = 500;   // of the plain map of places: one unit is 0.36 degrees
 

@@ -5,9 +5,9 @@ import { closeImage, format } from "./address.js";
 import { get, originalFile, thumbnail } from "./api.js";
 import { Explanation } from "./explanation.js";
 import { sendFeedback } from "./feedback.js";
-import { bytes, count, dateTime, folderOf, foundIn, nameOf, placeInFile, scoreText, similarity, titleOf, valueText } from "./format.js";
+import { bytes, colorOf, count, dateTime, folderOf, foundIn, nameOf, placeInFile, scoreText, similarity, titleOf, valueText } from "./format.js";
 import { html, useEffect, useState, useStore } from "./html.js";
-import { changeTags, removeImages, tagsOf, trashImages } from "./image_actions.js";
+import { changeMetadata, changeTags, removeImages, tagsOf, trashImages } from "./image_actions.js";
 import { showToast, tryOrToast } from "./messages.js";
 import { lessLike, moreLike, onlyLike, reloadResults } from "./results.js";
 import { state } from "./store.js";
@@ -22,7 +22,7 @@ export function termFor(address, id) {
   return term && !(term.kind === "image" && Number(term.value) === id) ? term : null;
 }
 
-export function Details({ id, image, hit, term }) {
+export function Details({ id, image, hit, term, reload }) {
   const address = useStore((store) => store.address), library = useStore((store) => store.library);
   const known = image ?? hit;
   return html`<div class="details">
@@ -37,7 +37,7 @@ export function Details({ id, image, hit, term }) {
     ${term && html`<${Explanation} term=${term} hit=${id} extractor=${address.extractors[0] ?? ""} size=${known?.width ? [known.width, known.height] : null} />`}
     <${Neighbours} id=${id} extractor=${address.extractors[0] ?? ""} />
     ${image && html`<${Tags} image=${image} />`}
-    ${image && html`<${Properties} image=${image} hit=${hit} />`}
+    ${image && html`<${Properties} image=${image} hit=${hit} reload=${reload} />`}
     ${image && library.writable && html`<${Removal} image=${image} />`}</div>`;
 }
 
@@ -62,11 +62,13 @@ function Neighbours({ id, extractor }) {
     ${error ? html`<${ErrorMessage} error=${error} />` : html`<div class="strip" aria-busy=${hits ? undefined : "true"}>
       ${hits && !hits.length && html`<p class="muted">${t("none")}</p>`}
       ${hits?.map((hit) => html`<a key=${hit.id} class="thumbnail" href=${format({ ...address, open: hit.id })} data-navigate
-        aria-label=${`${titleOf(hit)}, ${scoreText(hit)}`} title=${`${titleOf(hit)}, ${scoreText(hit)}`}><img src=${thumbnail(hit.id)} alt="" /></a>`)}</div>`}</section>`;
+        aria-label=${`${titleOf(hit)}, ${scoreText(hit)}`} title=${`${titleOf(hit)}, ${scoreText(hit)}`} style=${`background-color:${colorOf(hit)}`}><img src=${thumbnail(hit.id)} alt="" /></a>`)}</div>`}</section>`;
 }
 
-function Properties({ image, hit }) {
+function Properties({ image, hit, reload }) {
+  const [isEditing, setEditing] = useState(false), { writable } = useStore((store) => store.library);
   const metadata = image.metadata ?? {};
+  if (isEditing) return html`<${Editor} image=${image} reload=${reload} close=${() => setEditing(false)} />`;
   const rows = [
     ...Object.entries(metadata).filter(([name]) => name !== "tags").map(([name, value]) => [name.replaceAll("_", " "), valueText(value)]),
     ...Object.entries(image.facts ?? {}).filter(([name]) => !(name in metadata)).map(([name, value]) => [name.replaceAll("_", " "), valueText(value)]),
@@ -85,7 +87,38 @@ function Properties({ image, hit }) {
   };
   return html`<section><dl class="properties">${rows.filter(([, value]) => value !== undefined && value !== null && value !== "" && value !== "null").map(([name, value]) => html`
       <div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
-    <p><${Button} label=${t("copyPath")} icon="copy" class="quiet-text" onclick=${copy} /></p></section>`;
+    <p class="actions"><${Button} label=${t("copyPath")} icon="copy" class="quiet-text" onclick=${copy} />
+      ${writable && html`<${Button} label=${t("editMetadata")} icon="edit" class="quiet-text" onclick=${() => setEditing(true)} />`}</p></section>`;
+}
+
+const USUAL_FIELDS = ["title", "caption", "label"];
+const FIXED_FIELDS = /^(tags|frames|note|ocr_\w+)$/;   // tags have a control of their own; the others are what the program found
+
+/** Return a text that was typed as a value of a field, of the type that its values have. */
+function valueOf(name, text, old) {
+  if (Array.isArray(old)) return text.split(",").map((part) => part.trim()).filter(Boolean);
+  const { kind } = state.library.fields.find((field) => field.name === name) ?? {};
+  const isNumber = kind ? kind === "number" : String(Number(text)) === text;
+  return text && isNumber && Number.isFinite(Number(text)) ? Number(text) : text;
+}
+
+/** The metadata of an image as a form, with a line for a field that it does not have. */
+function Editor({ image, reload, close }) {
+  const values = { ...image.facts, ...image.metadata };
+  const names = [...new Set([...USUAL_FIELDS, ...Object.keys(values)])].filter((name) => !FIXED_FIELDS.test(name)
+    && (typeof values[name] !== "object" || Array.isArray(values[name])));
+  const textOf = (name) => [values[name] ?? ""].flat().join(", ");
+  const save = async (event) => {
+    event.preventDefault();
+    const given = new FormData(event.target), newName = String(given.get("name")).trim();
+    const changed = names.map((name) => [name, String(given.get(`field ${name}`)).trim()]).filter(([name, text]) => text !== textOf(name));
+    if (newName) changed.push([newName, String(given.get("value")).trim()]);
+    if (!changed.length || await changeMetadata(image, Object.fromEntries(changed.map(([name, text]) => [name, valueOf(name, text, values[name])])), reload)) close();
+  };
+  return html`<section><form class="editor" onsubmit=${save}>
+    ${names.map((name) => html`<label key=${name}><span>${name.replaceAll("_", " ")}</span><input type="text" name=${`field ${name}`} defaultValue=${textOf(name)} autocomplete="off" /></label>`)}
+    <div><input type="text" name="name" maxlength="200" placeholder=${t("newField")} aria-label=${t("newField")} autocomplete="off" /><input type="text" name="value" placeholder=${t("value")} aria-label=${t("value")} autocomplete="off" /></div>
+    <p class="actions"><button class="main">${t("save")}</button><${Button} label=${t("cancel")} onclick=${close} /></p></form></section>`;
 }
 
 function Removal({ image }) {

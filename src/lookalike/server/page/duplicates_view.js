@@ -10,12 +10,14 @@ import { html, useEffect, useMemo, useRef, useState, useStore } from "./html.js"
 import { Progress, runJob } from "./jobs.js";
 import { loadLibraryInfo } from "./library_info.js";
 import { announce, showToast, tryOrToast } from "./messages.js";
-import { toggle } from "./selection.js";
+import { select, selectRange, toggle } from "./selection.js";
 import { state, update } from "./store.js";
+import { touchAttributes } from "./tile.js";
 import { Button, Dialog, ErrorMessage, Icon, Menu, Segments, isTyping } from "./ui.js";
-import { t } from "./words.js";
+import { fromServer, t } from "./words.js";
 
 const KINDS = ["exact", "copies", "near"];
+const ACCEPTED = ["exact", "copy"];   // kinds of groups that can be accepted at once, the most certain first
 const PAGE_SIZE = 40, MAX_PAGE = 200;
 const RETRY_INTERVAL = 1000;   // milliseconds until a search that still runs is asked for again
 
@@ -87,7 +89,7 @@ export function DuplicatesView() {
       if (done) showToast(t("groupDone"), { kind: "hint", undo: () => actions.done(group, false) });
       return true;
     }),
-    trash: (ids, /** @type {string | null} */ all = null) => act(ids, async () => reportTrash(await runJob("duplicates/trash", all ? { kind: all } : { groups: ids }), again)),
+    trash: (ids, /** @type {string | null} */ all = null) => act(ids, async () => reportTrash(await runJob("duplicates/trash", all ? { kind: all, groups: ids.slice(0, 1) } : { groups: ids }), again)),
     compare: (group, member) => setPair([group.members[0], member]),
   };
 
@@ -100,7 +102,11 @@ export function DuplicatesView() {
   };
   const onKey = useRef((/** @type {KeyboardEvent} */ _) => {});
   onKey.current = (event) => {
-    if (isTyping(event.target) || event.altKey || event.ctrlKey || event.metaKey || !groups.length || document.querySelector("dialog[open], :popover-open")) return;
+    if (isTyping(event.target) || event.altKey || !groups.length || document.querySelector("dialog[open], :popover-open")) return;
+    if (event.ctrlKey || event.metaKey) {
+      if (event.key.toLowerCase() === "a") { event.preventDefault(); select(siblings.map((one) => one.id)); }
+      return;
+    }
     const group = groups[Math.min(current, groups.length - 1)], others = group.members.length - 1;
     const member = group.members[Math.min(selected, others)];
     const writes = library.writable && !busy.has(group.id);
@@ -131,7 +137,7 @@ export function DuplicatesView() {
         options=${KINDS.map((value) => [value, t(`kind ${value}`), t(`about ${value}`)])} />
       <${Segments} label=${t("groupsShown")} value=${show} onChange=${setShow} options=${["open", "done", "all"].map((value) => [value, t(`show ${value}`)])} />
       <${Undo} onUndone=${again} /></header>
-    ${sheet && html`<${Summary} sheet=${sheet} library=${library} onTrash=${() => actions.trash(groups.filter((one) => one.kind === "exact").map((one) => one.id), "exact")} />`}
+    ${sheet && html`<${Summary} sheet=${sheet} library=${library} onTrash=${(all) => actions.trash(groups.filter((one) => spareKind(one) === all).map((one) => one.id), all)} />`}
     ${error && html`<${ErrorMessage} error=${error} retry=${() => load()} />`}
     ${pending && html`<${Progress} job=${pending} title=${t("comparing")} note=${t("comparingNote")} />`}
     ${sheet && (groups.length ? html`<ol class="dup-groups">${groups.map((group, index) => html`<${Group} key=${group.id} group=${group} index=${index} isCurrent=${index === current}
@@ -148,14 +154,20 @@ export function DuplicatesView() {
 
 const isDone = (sheet, group) => sheet.head.done.includes(group.id) || sheet.doneIds?.has(group.id);
 
+/** Return the loosest kind of the spare files of a group; "" if it has none. */
+const spareKind = (group) => group.members.filter((member) => member.spare).map((member) => member.kind).sort((a, b) => ACCEPTED.indexOf(b) - ACCEPTED.indexOf(a))[0] ?? "";
+
+/** What the sheet has in all, and groups that are accepted at once: by kind, because that says how certain they are. */
 function Summary({ sheet, library, onTrash }) {
-  const [isAsking, setAsking] = useState(false);
-  const { total, reclaimable, done_count: done, hidden, exact } = sheet.head;
+  const [asked, setAsked] = useState("");
+  const { total, reclaimable, done_count: done, hidden, acceptable } = sheet.head;
   const facts = [t("groups", { n: total }), reclaimable ? t("canBeFreed", { size: bytes(reclaimable) }) : "", done ? t("groupsDone", { n: done }) : "", hidden ? t("pairsHidden", { n: hidden }) : ""];
   return html`<div class="dup-summary"><p class="muted" role="status">${facts.filter(Boolean).join(" · ")}</p>
     ${!library.writable ? html`<p class="muted small">${t("readOnlyDuplicates")}</p>`
-      : exact > 0 && (isAsking ? html`<span>${t("trashExactAsk", { n: exact })}</span><${Button} label=${t("moveToTrash")} icon="trash" class="danger" onclick=${() => { setAsking(false); onTrash(); }} />
-        <${Button} label=${t("cancel")} onclick=${() => setAsking(false)} />` : html`<${Button} label=${t("acceptExact", { n: exact })} icon="check" class="main" onclick=${() => setAsking(true)} />`)}</div>`;
+      : asked ? html`<span>${t("trashAsk", { n: acceptable[asked] })} <span class="muted">${t(`certain ${asked}`)}</span></span>
+          <${Button} label=${t("moveToTrash")} icon="trash" class="danger" onclick=${() => { setAsked(""); onTrash(asked); }} /><${Button} label=${t("cancel")} onclick=${() => setAsked("")} />`
+        : ACCEPTED.filter((kind) => acceptable[kind]).map((kind, i) => html`<${Button} key=${kind} label=${t(`accept ${kind}`, { n: acceptable[kind] })} icon="check"
+            class=${i ? "" : "main"} onclick=${() => setAsked(kind)} />`)}</div>`;
 }
 
 function Group({ group, index, isCurrent, selected, isBusy, isDone: done, writable, actions }) {
@@ -173,15 +185,15 @@ function Member({ group, member, isBest, isSelected, isBusy, writable, actions }
   const name = nameOf(member.path), folder = folderOf(member.path);
   const facts = [member.width ? `${member.width} × ${member.height}` : "", bytes(member.size), member.format?.toUpperCase()].filter(Boolean).join(" · ");
   const href = format({ ...state.address, open: member.id });
-  const isTicked = useStore((store) => store.selection.has(member.id));
+  const isTicked = useStore((store) => store.selection.has(member.id)), isSelecting = useStore((store) => store.selection.size > 0);
   const click = (event) => {
     if (!event.ctrlKey && !event.metaKey && !event.shiftKey) return;
     event.preventDefault();
     event.stopPropagation();
-    toggle(member.id);
+    if (event.shiftKey) selectRange(member.id, state.siblings.map((one) => one.id)); else toggle(member.id);
   };
   return html`<li class=${`dup-member${isBest ? " best" : ""}${isSelected ? " selected" : ""}${isTicked ? " ticked" : ""}`}>
-    <a href=${href} data-navigate aria-label=${t("openImage", { name })} onclickcapture=${click}><img src=${thumbnail(member.id, 256)} alt="" loading="lazy" /></a>
+    <a href=${href} data-navigate aria-label=${t("openImage", { name })} onclickcapture=${click} ...${touchAttributes(member, isSelecting)}><img src=${thumbnail(member.id, 256)} alt="" loading="lazy" /></a>
     <button type="button" class="tick" aria-pressed=${String(isTicked)} aria-label=${t("selectImage", { title: name })} title=${t("select")} onclick=${() => toggle(member.id)}><${Icon} name="check" /></button>
     <p class="dup-badge">${isBest ? html`<b class="keep-badge">${t("keep")}</b>` : html`<b>${t(`is ${member.kind}`)}</b>`} ${member.spare ? html`<span class="muted">${t("spare")}</span>` : ""}</p>
     <p class="dup-name" title=${member.path}><strong>${name}</strong>${folder && html`<br /><span class="muted">${folder}</span>`}</p>
@@ -210,7 +222,7 @@ export async function reportTrash(job, onUndone) {
   if (!job) return false;
   const { moved, refused, record, bytes: size } = job.result;
   await tryOrToast(loadLibraryInfo);
-  const failed = refused.length ? ` ${t("stayed", { n: refused.length, reason: refused[0].reason })}` : "";
+  const failed = refused.length ? ` ${t("stayed", { n: refused.length, reason: fromServer(refused[0].reason) })}` : "";
   const undo = record && moved.length ? async () => { await undoTrash(record); onUndone(); } : null;
   showToast(`${t("trashed", { n: moved.length, size: bytes(size) })}${failed}`, { kind: refused.length ? "error" : "hint", undo });
   return true;
@@ -221,7 +233,7 @@ async function undoTrash(record) {
   if (!job) return;
   await tryOrToast(loadLibraryInfo);
   const { restored, refused } = job.result;
-  showToast(`${t("restored", { n: restored.length })}${refused.length ? ` ${t("stayed", { n: refused.length, reason: refused[0].reason })}` : ""}`, { kind: refused.length ? "error" : "hint" });
+  showToast(`${t("restored", { n: restored.length })}${refused.length ? ` ${t("stayed", { n: refused.length, reason: fromServer(refused[0].reason) })}` : ""}`, { kind: refused.length ? "error" : "hint" });
 }
 
 /** What was moved to the trash, also before the page was opened; each can be put back. */

@@ -6,7 +6,7 @@ import { similarity } from "./format.js";
 import { html, useEffect, useRef, useState } from "./html.js";
 import { availableSpaces } from "./library_info.js";
 import { Button, ErrorMessage } from "./ui.js";
-import { t } from "./words.js";
+import { fromServer, t } from "./words.js";
 
 const MAX_MATCHES = 6;            // lines between the images, strongest first
 const HEATMAP_SIZE = 360;         // width of the canvas, in pixels
@@ -48,7 +48,7 @@ function Parts({ explanation, sources, sizes }) {
       <li><i class="clear" />${t("legendClear")}</li><li><i class="shaded" />${t("legendShaded")}</li>
       ${images.some((image) => image.marked?.length) && html`<li><i class="outlined" />${t("legendOutlined")}</li>`}
       ${hasMatches && html`<li><i class="line" />${t("legendLines")}</li>`}</ul>
-    <p class="muted">${explanation.extractor}: ${explanation.method}.</p>
+    <p class="muted">${explanation.extractor}: ${fromServer(explanation.method)}.</p>
     <${Shares} shares=${shares} />
     ${colours.length > 0 && html`<ul class="swatches" aria-label=${t("sharedColors")}>${colours.map(({ rgb, first, second }, i) => html`
       <li key=${i} title=${t("colorShares", { first: Math.round(first * 100), second: Math.round(second * 100) })}><i style=${`background:rgb(${rgb.join(" ")})`} /></li>`)}</ul>`}

@@ -11,7 +11,8 @@ import { Button, debounce } from "./ui.js";
 import { count, language, t } from "./words.js";
 
 const LAST_FIELDS = ["id", "name", "folder", "path", "format", "outcome", "size", "width", "height", "latitude", "longitude"];
-const HIDDEN_FIELDS = new Set(["id", "outcome", "path", "name"]);
+// What nobody filters by with a mouse; the filter as text knows them all.
+const HIDDEN_FIELDS = new Set(["id", "outcome", "path", "name", "frames", "ocr_confidence", "ocr_outcome"]);
 const OPEN_COUNT = 6;   // facets that are open at first
 const SHORT = 7;        // values that are shown at first
 const UNITS = { size: "bytes", width: "px", height: "px", file_size: "bytes" };

@@ -55,6 +55,9 @@ export function titleOf(image) {
   return typeof title === "string" && title ? title : nameOf(image.path);
 }
 
+/** Return the colour that stands for an image until its thumbnail has arrived; "" where it is not known. */
+export const colorOf = (image) => (/^#[0-9a-f]{6}$/.test(image.dominant_color ?? "") ? image.dominant_color : "");
+
 /** Return a value of the metadata as text. */
 export const valueText = (value) => (Array.isArray(value) ? value.map(valueText).join(", ")
   : typeof value === "number" ? short(value)

@@ -13,6 +13,8 @@ import { LANGUAGES, language, t } from "./words.js";
 /** Screens in the order of the navigation: name in the address and key of the label, icon. */
 export const SCREENS = [["search", "search"], ["browse", "browse"], ["map", "map"], ["duplicates", "copies"], ["library", "library"]];
 
+const NARROW = matchMedia("(max-width: 520px)");   // longer words are cut off there
+
 export function Header() {
   const address = useStore((state) => state.address);
   return html`<header class="top">
@@ -46,7 +48,7 @@ function SearchBar({ address }) {
   return html`<search class="query" id="query" aria-label=${t("query")}><form class="bar" onsubmit=${submit}>
     <${Icon} name="search" />
     <input type="text" name="text" ref=${input} autocomplete="off" enterkeyhint="search" spellcheck=${false} aria-label=${t("textToSearch")} aria-keyshortcuts="/"
-      disabled=${!hasText} placeholder=${t(hasTerms ? (hasText ? "andText" : "andImage") : hasText ? "imageOrText" : "dropPasteChoose")} onkeydown=${back} />
+      disabled=${!hasText} placeholder=${t(hasTerms ? (hasText ? "andText" : "andImage") : NARROW.matches ? (hasText ? "screen search" : "image") : hasText ? "imageOrText" : "dropPasteChoose")} onkeydown=${back} />
     ${hasCamera() && html`<${Button} bare icon="camera" label=${t("takePhoto")} class="quiet" onclick=${() => chooseImages({ photo: true })} />`}
     <${Menu} id="color-menu" bare icon="palette" label=${t("askColors")} class="quiet" width=${300}>${() => html`<${Colors} />`}<//>
     <${Button} bare icon="image" label=${t("chooseImage")} class="quiet" onclick=${() => chooseImages()} />

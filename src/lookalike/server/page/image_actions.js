@@ -6,7 +6,7 @@ import { loadLibraryInfo } from "./library_info.js";
 import { showToast, tryOrToast } from "./messages.js";
 import { changeItems, reloadResults } from "./results.js";
 import { deselect } from "./selection.js";
-import { t } from "./words.js";
+import { fromServer, t } from "./words.js";
 
 const POLL_INTERVAL = 400;   // milliseconds
 
@@ -22,6 +22,21 @@ export async function changeTags(ids, { add = /** @type {string[]} */ ([]), remo
   await tryOrToast(loadLibraryInfo);
   const undo = () => changeTags(ids, { add: remove, remove: add });
   if (add.length) showToast(t("tagged", { n: ids.length, tag: add.join(", ") }), { kind: "hint", undo });
+  return true;
+}
+
+/** Return metadata with other values; empty ones clear. */
+const withValues = (metadata, values) => Object.fromEntries(Object.entries({ ...metadata, ...values }).filter(([, value]) => value !== "" && value?.length !== 0));
+
+/** Set metadata of an image; empty values clear. `reload` is called when the server has, and again when it is undone. */
+export async function changeMetadata(image, values, reload) {
+  if (await tryOrToast(() => send("PATCH", "images", { ids: [image.id], metadata: values })) === undefined) return false;
+  changeItems((item) => (item.id === image.id ? { ...item, metadata: withValues(item.metadata, values) } : item));
+  reload();
+  await tryOrToast(loadLibraryInfo);
+  const before = Object.fromEntries(Object.keys(values).map((name) => [name, image.metadata?.[name] ?? ""]));
+  const undo = () => changeMetadata({ ...image, metadata: withValues(image.metadata, values) }, before, reload);
+  showToast(t("metadataSaved"), { kind: "hint", undo, name: "metadata" });
   return true;
 }
 
@@ -68,4 +83,4 @@ export async function trashImages(ids) {
   return moved.length > 0;
 }
 
-const reasonOf = (refused) => (typeof refused === "object" ? refused.reason ?? Object.values(refused).join(": ") : String(refused));
+const reasonOf = (refused) => fromServer(typeof refused === "object" ? refused.reason ?? Object.values(refused).join(": ") : String(refused));

@@ -7,7 +7,7 @@ import { cancelJob, timeLeft } from "./jobs.js";
 import { announce } from "./messages.js";
 import { state, update } from "./store.js";
 import { Button } from "./ui.js";
-import { count, t } from "./words.js";
+import { count, fromServer, t } from "./words.js";
 
 const RUNNING_INTERVAL = 1000, IDLE_INTERVAL = 15000;   // milliseconds between two requests
 const GROW_INTERVAL = 3000;                             // milliseconds between two looks at new images
@@ -42,7 +42,7 @@ export function JobProgress() {
   if (!job?.running) return null;
   const { kind, done, total, failed, rate, message } = job;
   const hasTotal = typeof total === "number" && total > 0;
-  const parts = kind && kind !== "index" ? [message] : [hasTotal ? t("indexingOf", { n: done ?? 0, total }) : t("indexing", { n: done ?? 0 }),
+  const parts = kind && kind !== "index" ? [fromServer(message ?? "")] : [hasTotal ? t("indexingOf", { n: done ?? 0, total }) : t("indexing", { n: done ?? 0 }),
     rate ? t("perSecond", { n: Math.round(rate) }) : null, timeLeft(job.seconds_left), failed ? t("couldNotBeRead", { n: failed }) : null];
   return html`<div id="progress" class="progress"><p>${parts.filter(Boolean).join(" · ")}</p>
     <progress max="1" value=${hasTotal ? (done ?? 0) / total : undefined} aria-label=${kind === "index" ? t("isIndexing") : message || count(done ?? 0)} />

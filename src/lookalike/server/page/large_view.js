@@ -12,6 +12,7 @@ import { announce, showToast } from "./messages.js";
 import { lessLike, loadMore, moreLike } from "./results.js";
 import { toggle } from "./selection.js";
 import { state } from "./store.js";
+import { Toasts } from "./toasts.js";
 import { Button, ErrorMessage, Icon, isTyping } from "./ui.js";
 import { t } from "./words.js";
 import PhotoSwipe from "./vendor/photoswipe.js";
@@ -98,7 +99,8 @@ export function LargeView() {
         <${Button} bare label=${t("select")} icon="check" aria-pressed=${String(selection.has(id))} onclick=${() => toggle(id)} />
         <a class="button" href=${originalFile(id)} download=${fileNameOf((image ?? hit)?.path ?? "")} aria-label=${t("download")} title=${t("download")}><${Icon} name="export" /></a></div></div>
     <${Button} bare label=${t("close")} icon="close" class="close-large" onclick=${closeImage} />
-    ${error ? html`<div class="details"><${ErrorMessage} error=${error} retry=${load} /></div>` : html`<${Details} key=${id} id=${id} image=${image} hit=${hit} term=${term} />`}
+    ${error ? html`<div class="details"><${ErrorMessage} error=${error} retry=${load} /></div>` : html`<${Details} key=${id} id=${id} image=${image} hit=${hit} term=${term} reload=${load} />`}
+    <${Toasts} />
   </dialog>`;
 }
 

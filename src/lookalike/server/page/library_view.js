@@ -11,7 +11,7 @@ import { cancelJob, timeLeft } from "./jobs.js";
 import { failureCount } from "./library_info.js";
 import { announce, tryOrToast } from "./messages.js";
 import { Button, ErrorMessage, Icon } from "./ui.js";
-import { count, t } from "./words.js";
+import { count, fromServer, t } from "./words.js";
 
 const JOBS_INTERVAL = 1500;  // milliseconds between two requests
 const MAX_JOBS = 8;
@@ -61,7 +61,7 @@ function Jobs() {
 function JobRow({ job }) {
   const hasTotal = typeof job.total === "number" && job.total > 0;
   const name = t(`job ${job.kind}`);
-  const facts = job.running ? [hasTotal ? t("doneOf", { done: job.done, total: job.total }) : t(`is ${job.state}`), timeLeft(job.seconds_left)] : [t(`is ${job.state}`), job.message === job.state ? "" : job.message];
+  const facts = job.running ? [hasTotal ? t("doneOf", { done: job.done, total: job.total }) : t(`is ${job.state}`), timeLeft(job.seconds_left)] : [t(`is ${job.state}`), job.message === job.state ? "" : fromServer(job.message ?? "")];
   return html`<li class=${`job ${job.state}`}><b>${job.state === "done" && html`<${Icon} name="check" />`}${name}</b>
     <span class="muted">${facts.filter(Boolean).join(" · ")}</span>
     ${job.running && html`<progress max="1" aria-label=${name} value=${hasTotal ? Math.min(1, job.done / job.total) : undefined} />
@@ -105,6 +105,6 @@ function Failures({ address }) {
   return html`<div class="failures">
     ${present.length > 1 && html`<p class="values">${link("", t("allOutcomes"))}${present.map(([name, n]) => link(name, `${outcomeText(name)} ${count(/** @type {number} */ (n))}`))}</p>`}
     ${page.failures.length ? html`<ul class="failure-list">${page.failures.map((one) => html`<li key=${one.path}><span class="path">${one.path}</span><span class="muted">${bytes(one.size)}</span>
-      <span class="reason">${one.reason || outcomeText(one.outcome)}</span></li>`)}</ul>` : html`<p class="success">${t("everyFileRead")}</p>`}
+      <span class="reason">${fromServer(one.reason) || outcomeText(one.outcome)}</span></li>`)}</ul>` : html`<p class="success">${t("everyFileRead")}</p>`}
     ${page.next_offset && html`<${Button} label=${t("showMore")} disabled=${isLoading} onclick=${() => load(page)} />`}</div>`;
 }

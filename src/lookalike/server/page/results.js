@@ -4,6 +4,7 @@
 import { address, navigate, queryParams } from "./address.js";
 import { get, rememberSize, send } from "./api.js";
 import { state, update } from "./store.js";
+import { t } from "./words.js";
 
 const FIRST_PAGE = 60;
 const LATER_PAGES = [120, 300, 600];   // larger ones, so that a fast scroll does not reach the end
@@ -17,6 +18,12 @@ let pendingKey = "";   // of the request that runs
 
 /** Does this address ask for something, other than to see less of it? */
 export const isQuery = (one) => one.terms.some((term) => term.weight > 0);
+
+/** Return what an address asks for in words: its texts, or its filter; "" for neither. */
+export function headingOf({ terms, where }) {
+  const words = terms.filter((term) => term.kind === "text").map((term) => (term.weight < 0 ? `−${term.value}` : term.value));
+  return words.join(" ") || (isQuery({ terms }) ? t("similarImages") : where);
+}
 
 /** Return a text that two addresses share if and only if they show the same images. */
 const keyOf = (one) => (isQuery(one) ? "?" : `${one.order} `) + queryParams(one).toString();

@@ -75,7 +75,7 @@ function ResultsBar({ results, bands, top, onJump, library, settings, rail }) {
 
 /** Return the orders in which images without a query can be shown: value in the address, and what people read. */
 function ordersOf(library, where) {
-  const fields = library.fields.filter((field) => field.images && !/^(file\.|id$|outcome$|caption$|note$)/.test(field.name));
+  const fields = library.fields.filter((field) => field.images && !/^(file\.|id$|outcome$|caption$|note$|ocr_)/.test(field.name));
   return [["", t(where ? "orderIndexed" : "orderMixed")], ["-id", t("orderAdded")], ...fields.flatMap(({ name }) => {
     const text = { taken: t("byDate"), folder: t("byFolder") }[name] ?? name.replaceAll("_", " ");
     return [[name, t("orderRising", { name: text })], [`-${name}`, t("orderFalling", { name: text })]];

@@ -5,6 +5,7 @@ import { countFilters, Facets, FilterChips } from "./facets.js";
 import { html, useEffect, useRef, useState, useStore } from "./html.js";
 import { countOptions, Options } from "./options.js";
 import { QueryPanel, RecentQueries } from "./query_panel.js";
+import { headingOf } from "./results.js";
 import { ResultsView } from "./results_view.js";
 import { changeSettings } from "./settings.js";
 import { Button } from "./ui.js";
@@ -40,6 +41,6 @@ export function SearchView() {
         ${!isWide && html`<div class="sheet-head"><h2>${t("filters")}</h2><${Button} bare icon="close" label=${t("close")} class="quiet" onclick=${() => setOpen(false)} /></div>`}
         <${Options} /><${Facets}><${RecentQueries} /><//></div>`}
     </aside>
-    <div class="search-main"><${FilterChips} /><${ResultsView} rail=${opener} /></div>
+    <div class="search-main">${headingOf(address) && html`<h1 class="visually-hidden">${headingOf(address)}</h1>`}<${FilterChips} /><${ResultsView} rail=${opener} /></div>
   </div>`;
 }

@@ -3,7 +3,7 @@
 
 import { format } from "./address.js";
 import { thumbnail } from "./api.js";
-import { foundIn, scoreText, similarity, titleOf, valueText } from "./format.js";
+import { colorOf, foundIn, scoreText, similarity, titleOf, valueText } from "./format.js";
 import { html, memo, useEffect, useRef, useState } from "./html.js";
 import { lessLike, moreLike } from "./results.js";
 import { toggle } from "./selection.js";
@@ -59,26 +59,30 @@ function longPress(action) {
   };
 }
 
+/** Return the attributes by which an image is chosen with a finger: a long press opens its menu; while images are selected,
+ * a press or a tap selects this one, too. */
+export const touchAttributes = (item, isSelecting) => ({
+  ...longPress(() => { toggle(item.id); if (!isSelecting) update({ menu: item }); }),
+  onclick: (event) => {
+    if (!isSelecting || !NO_HOVER.matches) return;
+    toggle(item.id);
+    event.preventDefault();
+    event.stopPropagation();
+  },
+});
+
 function TileView({ item, index, x, y, width, height, below, isFetched, isTabbable, isSelected, isSelecting, sign, canSubtract, caption, count, href }) {
   const title = titleOf(item);
   const hasScore = typeof item.score === "number";
   // Most images scroll past: their buttons are added when a pointer or the focus comes.
   const [isNear, setNear] = useState(false);
   const hasControls = isNear || isSelecting || sign !== 0 || NO_HOVER.matches;
-  /** A long press opens the menu of the image; while images are selected it selects this one, too. */
-  const press = () => { toggle(item.id); if (!isSelecting) update({ menu: item }); };
-  const tap = (event) => {
-    if (!isSelecting || !NO_HOVER.matches) return;
-    toggle(item.id);
-    event.preventDefault();
-    event.stopPropagation();
-  };
   return html`<li class=${`tile${sign > 0 ? " more" : sign < 0 ? " less" : ""}${isSelected ? " selected" : ""}`} data-id=${item.id} data-index=${index}
       onpointerenter=${() => setNear(true)} onfocusin=${() => setNear(true)}
       aria-setsize=${count} aria-posinset=${index + 1} style=${`transform:translate(${x}px,${y}px);width:${width}px;height:${height}px`}>
     <a href=${href} data-navigate data-action="open" tabindex=${isTabbable ? 0 : -1} aria-label=${title + (hasScore ? `, ${scoreText(item)}` : "")}
-      style=${`height:${height - below}px`} draggable=${!isSelecting} title=${foundIn(item)}
-      onclick=${tap} ...${longPress(press)}>
+      style=${`height:${height - below}px;background-color:${colorOf(item)}`} draggable=${!isSelecting} title=${foundIn(item)}
+      ...${touchAttributes(item, isSelecting)}>
       <${Thumbnail} id=${item.id} size=${thumbnailSize(width, height)} isFetched=${isFetched} />
       <span class="caption"><span class="title">${title}</span>${hasScore && html`<b>${similarity(item.score)}</b>`}</span>
       ${item.copies > 0 && html`<span class="copies">+${item.copies}</span>`}

@@ -5,6 +5,8 @@ export const LANGUAGES = { en: "English", de: "Deutsch" };
 
 /** @type {Record<string, string | string[]>} */
 let strings = {};
+/** Returns a sentence of the server in the language of the page. */
+export let fromServer = (/** @type {string} */ text) => text;
 export let language = "en";
 let plural = new Intl.PluralRules("en");
 let integers = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
@@ -12,7 +14,9 @@ let integers = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 /** Load the texts of a language, English where it is not known; a test makes sure that no language lacks any. */
 export async function loadLanguage(/** @type {string} */ name) {
   language = name in LANGUAGES ? name : "en";
-  strings = (await import(`./strings/${language}.js`)).default;
+  const [texts, server] = await Promise.all([import(`./strings/${language}.js`), language === "en" ? null : import(`./strings/server_${language}.js`)]);
+  strings = texts.default;
+  fromServer = server?.translated ?? ((text) => text);
   plural = new Intl.PluralRules(language);
   integers = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });
   formats.clear();

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -10,7 +11,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from lookalike.duplicates.report import Kind, Scope
+from lookalike.duplicates.report import KINDS, Kind, Scope
 from lookalike.server.app_state import AppState, State
 from lookalike.server.bodies import read_json
 from lookalike.server.duplicate_sheets import LibraryState, Sheet, trash_request
@@ -40,7 +41,9 @@ class GroupsRequest(BaseModel):
 
     groups: Annotated[list[GroupId], OneOrMore] = Field([], max_length=50_000)
     kind: Kind | None = Field(
-        None, description="All other open groups of this kind on the same sheet, such as `exact`."
+        None,
+        description="All open groups of the same sheet whose spare files are of this kind: `exact`, or "
+        "`copy`, where some are copies and none is looser.",
     )
 
 
@@ -158,9 +161,15 @@ def page_of(sheet: Sheet, done: frozenset[str], show: Show, offset: int, k: int)
         "next_offset": end if end < len(groups) else None,
         "done": [group["id"] for group in groups[offset:end] if group["id"] in done],
         "done_count": len(ended),
-        "exact": sum(group["kind"] == "exact" for group in still_open),
+        "acceptable": Counter(kind for group in still_open if (kind := spare_kind(group))),
         "reclaimable": sum(group["reclaimable_bytes"] for group in still_open),
     }
+
+
+def spare_kind(group: Mapping[str, Any]) -> Kind | None:
+    """Return the loosest kind of the spare files of a group; None if it has none."""
+    kinds = (member["kind"] for member in group["members"] if member["spare"])
+    return max(kinds, key=KINDS.index, default=None)
 
 
 @router.post(
@@ -179,12 +188,13 @@ async def trash_spare(state: State, request: Request) -> Response:
     sheet = state.sheets.latest() if not groups else state.sheets.sheet_with(groups[0])
     if sheet is None or sheet.kind != "duplicates":
         raise HTTPError(409, UNKNOWN_GROUP.format(groups[0] if groups else ""))
-    known = {group["id"]: group["kind"] for group in sheet.groups}
+    known = {group["id"]: spare_kind(group) for group in sheet.groups}
     unknown = [group for group in groups if group not in known]
     if unknown:
         raise HTTPError(409, UNKNOWN_GROUP.format(unknown[0]))
     done = await state.executors.quick.run(state.saved.done)
-    groups += [id for id, kind in known.items() if kind == wanted.kind and id not in done]
+    if wanted.kind is not None:
+        groups += [id for id, kind in known.items() if kind == wanted.kind and id not in done]
     return await submit(state, "trash-spare", trash_request(sheet, groups))
 
 

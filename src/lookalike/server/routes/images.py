@@ -38,6 +38,7 @@ from lookalike.server.openapi import JPEG, responses
 from lookalike.server.query_params import KNOWN_PARAMETERS
 from lookalike.server.responses import HTTPError, JSONResponse, not_modified, too_busy
 from lookalike.stores.interface import Ids, Image, Snapshot
+from lookalike.thumbnails import Thumbnail, etag_of
 from lookalike.wire import encode
 from lookalike.wire.http import (
     Facet,
@@ -185,23 +186,27 @@ async def thumbnail(
     """A JPEG of at most `size` pixels (rounded up to 64, 128, 256, 512 or 1,024), upright."""
     thumbnails = state.library.thumbnails
 
-    def version() -> tuple[str, float]:
+    def find() -> tuple[dict[str, str], Thumbnail | None, bool]:
         state.check_roots()
         with state.library.snapshot() as snapshot:
             found, root = find_image(snapshot, id)
-        if is_url(root):
-            return thumbnails.etag(id, size), found.mtime_ns / 1e9
-        return thumbnails.etag(id, size), file_in_root(found, root).stat().st_mtime
+        tag, modified = etag_of(found, size), found.mtime_ns / 1e9
+        if not is_url(root):
+            modified = file_in_root(found, root).stat().st_mtime
+        headers = {
+            "ETag": tag,
+            "Last-Modified": formatdate(modified, usegmt=True),
+            "Cache-Control": f"private, max-age={THUMBNAIL_MAX_AGE}",
+        }
+        known = not_modified(request, tag, modified)
+        return headers, None if known else thumbnails.cached(found, size), known
 
-    tag, modified = await state.executors.quick.run(version)
-    headers = {
-        "ETag": tag,
-        "Last-Modified": formatdate(modified, usegmt=True),
-        "Cache-Control": f"private, max-age={THUMBNAIL_MAX_AGE}",
-    }
-    if not_modified(request, tag, modified):
+    headers, made, known = await state.executors.quick.run(find)
+    if known:
         return Response(status_code=304, headers=headers)
-    made = await state.executors.decode.run(lambda: thumbnails.get(id, size))
+    # What must be made waits elsewhere, so that thumbnails that exist do not wait for it.
+    if made is None:
+        made = await state.executors.decode.run(lambda: thumbnails.get(id, size))
     return Response(made.data, media_type=made.media_type, headers={**headers, "ETag": made.etag})
 
 

@@ -98,8 +98,8 @@ def _read_images(
         ):
             held[image][keys[space]] = number
     return [
-        StoredImage(id_, (root, decode_path(path)), hash, (width, height, format, json), held[id_])
-        for id_, root, path, hash, width, height, format, json in rows
+        StoredImage(id_, (root, decode_path(path)), hash, tuple(facts), held[id_])
+        for id_, root, path, hash, *facts in rows
     ]
 
 
@@ -113,7 +113,7 @@ def _select(
     condition, first = ("", []) if root is None else ("root = ? AND", [root])
     for chunk in chunks(values):
         yield from connection.execute(
-            "SELECT id, root, path, hash, width, height, format, json FROM images "  # noqa: S608
+            "SELECT id, root, path, hash, width, height, format, dominant_color, json FROM images "  # noqa: S608
             "LEFT JOIN facts ON facts.image = images.id "
             f"WHERE {condition} {column} IN ({placeholders(chunk)}) ORDER BY id",
             [*first, *chunk],
@@ -133,16 +133,18 @@ def _write_images(connection: sqlite3.Connection, steps: Sequence[Step]) -> None
     known = [(step, step.facts) for step in steps]
     connection.executemany(
         """UPDATE images SET root = ?, path = ?, size = ?, mtime_ns = ?, hash = ?, outcome = ?,
-             reason = ?, ctime_ns = ?, inode = ?, width = ?, height = ?, format = ? WHERE id = ?""",
+             reason = ?, ctime_ns = ?, inode = ?, width = ?, height = ?, format = ?, dominant_color = ?
+             WHERE id = ?""",
         (_image_row(step, facts) for step, facts in known if step.before is not None),
     )
     connection.executemany(
         """INSERT INTO images (root, path, size, mtime_ns, hash, outcome, reason, ctime_ns, inode,
-             width, height, format, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+             width, height, format, dominant_color, id)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
         (_image_row(step, facts) for step, facts in known if step.before is None),
     )
     restored = _restore_metadata(connection, [step for step in steps if step.before is None])
-    facts = {step.id: facts[3] for step, facts in known if facts[3]}
+    facts = {step.id: facts[-1] for step, facts in known if facts[-1]}
     _write_facts(connection, steps, facts, restored)
 
 
@@ -185,7 +187,7 @@ def _write_facts(
     """Write what the files say about themselves, and update what is derived from it."""
     connection.executemany(
         "DELETE FROM facts WHERE image = ?",
-        ((step.id,) for step in steps if step.before and step.before.facts[3]),
+        ((step.id,) for step in steps if step.before and step.before.facts[-1]),
     )
     connection.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts.items())
     # Other new images have no text.
@@ -205,7 +207,7 @@ def _image_row(step: Step, facts: FileFacts) -> tuple[object, ...]:
         entry.outcome.value,
         plain_text(entry.reason) if entry.reason else "",
         *(entry.inode or (None, None)),
-        *facts[:3],
+        *facts[:-1],
         step.id,
     )
 

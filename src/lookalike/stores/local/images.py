@@ -31,10 +31,10 @@ _JOIN_METADATA = """LEFT JOIN sidecars ON sidecars.image = images.id
     LEFT JOIN metadata ON metadata.image = images.id"""
 
 IMAGE_COLUMNS = f"""images.id, root, path, size, mtime_ns, hash, outcome, reason, width, height,
-    format, facts.json, sidecars.json, metadata.json
+    format, dominant_color, facts.json, sidecars.json, metadata.json
     FROM images LEFT JOIN facts ON facts.image = images.id {_JOIN_METADATA}"""
 
-HIT_COLUMNS = f"""images.id, root, path, sidecars.json, metadata.json, width, height
+HIT_COLUMNS = f"""images.id, root, path, sidecars.json, metadata.json, width, height, dominant_color
     FROM images {_JOIN_METADATA}"""
 
 OUTCOMES = {outcome.value: outcome for outcome in Outcome}
@@ -43,7 +43,22 @@ OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
 def image_from(row: tuple[Any, ...]) -> Image:
     """Return the image of a row of IMAGE_COLUMNS."""
-    id, root, path, size, mtime_ns, hash, outcome, reason, width, height, form, facts, *given = row
+    (
+        id,
+        root,
+        path,
+        size,
+        mtime_ns,
+        hash,
+        outcome,
+        reason,
+        width,
+        height,
+        form,
+        color,
+        facts,
+        *given,
+    ) = row
     return Image(
         id,
         root,
@@ -58,6 +73,7 @@ def image_from(row: tuple[Any, ...]) -> Image:
         form,
         merge(*given),
         {} if facts is None else json.loads(facts),
+        color,
     )
 
 
@@ -73,12 +89,9 @@ def hit_fields(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, 
             root,
             decode_image_path(path),
             merge(sidecar, metadata) if sidecar or metadata else {},
-            width,
-            height,
+            *shown,
         )
-        for id, root, path, sidecar, metadata, width, height in _rows_of(
-            connection, HIT_COLUMNS, ids
-        )
+        for id, root, path, sidecar, metadata, *shown in _rows_of(connection, HIT_COLUMNS, ids)
     }
 
 

@@ -230,6 +230,12 @@ def m011_comparisons_of_deleted_contents(connection: sqlite3.Connection) -> None
     )
 
 
+def m012_dominant_colors(connection: sqlite3.Connection) -> None:
+    """Add the dominant colours of images, "#rrggbb"; images that are there get theirs when they are read
+    again."""
+    connection.execute("ALTER TABLE images ADD COLUMN dominant_color TEXT")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     m001_images_spaces_and_placements,
     m002_words_and_columns,
@@ -242,6 +248,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     m009_comparisons,
     m010_checksums,
     m011_comparisons_of_deleted_contents,
+    m012_dominant_colors,
 )
 
 

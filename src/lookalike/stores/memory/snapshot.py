@@ -259,7 +259,10 @@ class MemorySnapshot:
     def hit_fields(self, ids: Iterable[int]) -> dict[int, HitFields]:
         images = self.images(ids).items()
         return {
-            id: HitFields(image.root, image.path, image.metadata, image.width, image.height)
+            id: HitFields(
+                *(image.root, image.path, image.metadata),
+                *(image.width, image.height, image.dominant_color),
+            )
             for id, image in images
         }
 

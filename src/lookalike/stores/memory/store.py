@@ -398,7 +398,7 @@ def _stored_image(state: State, image: Image) -> StoredImage:
         image.id,
         (image.root, image.path),
         image.hash,
-        (image.width, image.height, image.format, stored_facts(image)),
+        (image.width, image.height, image.format, image.dominant_color, stored_facts(image)),
         {key: held[image.id] for key, held in state.vectors.items() if image.id in held},
     )
 
@@ -413,7 +413,7 @@ def _stored_vector(vector: Vector, space: Space) -> Vector:
 
 def _image(step: Step, before: Image | None) -> Image:
     """Return the image that a step makes; its metadata stays."""
-    entry, (width, height, format, facts) = step.entry, step.facts
+    entry, (width, height, format, color, facts) = step.entry, step.facts
     return Image(
         step.id,
         *location_of(entry),
@@ -427,6 +427,7 @@ def _image(step: Step, before: Image | None) -> Image:
         format,
         before.metadata if before else {},
         json.loads(facts) if facts else {},
+        color,
     )
 
 

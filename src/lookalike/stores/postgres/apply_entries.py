@@ -31,7 +31,7 @@ from lookalike.stores.write_plan import Location, Plan, Step, StoredImage, plan,
 
 _IMAGE_COLUMNS = (
     "root, path, folder, name, size, mtime_ns, hash, outcome, reason, ctime_ns, inode, "
-    "width, height, format, facts, spaces, id"
+    "width, height, format, dominant_color, facts, spaces, id"
 )
 _IMAGE_TYPES = (
     *(
@@ -49,7 +49,7 @@ _IMAGE_TYPES = (
         "int4",
         "int4",
     ),
-    *("text", "json", "int4[]", "int8"),
+    *("text", "text", "json", "int4[]", "int8"),
 )
 
 
@@ -101,8 +101,8 @@ def _read_images(
         for condition, parameters in wanted
         for row in connection.execute(
             statement(
-                "SELECT id, root, path, hash, width, height, format, facts, spaces FROM images "
-                f"WHERE {condition} ORDER BY id"
+                "SELECT id, root, path, hash, spaces, width, height, format, dominant_color, facts "
+                f"FROM images WHERE {condition} ORDER BY id"
             ),
             parameters,
         )
@@ -112,10 +112,10 @@ def _read_images(
             id,
             (root, decode(path)),
             hash,
-            (width, height, form, facts),
+            tuple(facts),
             {keys[space]: id for space in held if space in keys},
         )
-        for id, root, path, hash, width, height, form, facts, held in rows
+        for id, root, path, hash, held, *facts in rows
     ]
 
 
@@ -226,7 +226,7 @@ def _write_images(
 
 
 def _image_row(step: Step, spaces: list[int]) -> tuple[Any, ...]:
-    entry, (width, height, format, facts) = step.entry, step.facts
+    entry, (width, height, format, color, facts) = step.entry, step.facts
     folder, _, name = compose(encode(entry.path)).rpartition("/")
     return (
         entry.root,
@@ -242,6 +242,7 @@ def _image_row(step: Step, spaces: list[int]) -> tuple[Any, ...]:
         width,
         height,
         None if format is None else encode(format),
+        color,
         None if facts is None else Json(facts, dumps=str),  # it is JSON already
         spaces,
         step.id,

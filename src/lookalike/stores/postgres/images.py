@@ -26,8 +26,8 @@ from lookalike.stores.records import (
 )
 
 IMAGE_COLUMNS = (
-    "SELECT id, root, path, size, mtime_ns, hash, outcome, reason, width, height, format, facts, sidecar, "
-    "metadata FROM images "
+    "SELECT id, root, path, size, mtime_ns, hash, outcome, reason, width, height, format, dominant_color, "
+    "facts, sidecar, metadata FROM images "
 )
 
 AT_PATH = f"root = %s AND left(path, {PREFIX}) = left(%s, {PREFIX}) AND path = %s"
@@ -62,7 +62,22 @@ def below(folder: str) -> tuple[str, list[str]]:
 
 def image_from(row: tuple[Any, ...]) -> Image:
     """Return the image of a row of IMAGE_COLUMNS."""
-    id, root, path, size, mtime_ns, hash, outcome, reason, width, height, form, facts, *given = row
+    (
+        id,
+        root,
+        path,
+        size,
+        mtime_ns,
+        hash,
+        outcome,
+        reason,
+        width,
+        height,
+        form,
+        color,
+        facts,
+        *given,
+    ) = row
     return Image(
         id,
         root,
@@ -77,6 +92,7 @@ def image_from(row: tuple[Any, ...]) -> Image:
         form,
         merge(*given),
         {} if facts is None else json.loads(facts),
+        color,
     )
 
 
@@ -89,7 +105,8 @@ def images(connection: Connection, ids: Iterable[int]) -> dict[int, Image]:
 def hit_fields(connection: Connection, ids: Iterable[int]) -> dict[int, HitFields]:
     """See `Snapshot.hit_fields`."""
     rows = connection.execute(
-        "SELECT id, root, path, sidecar, metadata, width, height FROM images WHERE id = ANY(%s)",
+        "SELECT id, root, path, sidecar, metadata, width, height, dominant_color FROM images "
+        "WHERE id = ANY(%s)",
         (IdArray(ids),),
     )
     return {
@@ -97,10 +114,9 @@ def hit_fields(connection: Connection, ids: Iterable[int]) -> dict[int, HitField
             root,
             decode(path),
             merge(sidecar, metadata) if sidecar or metadata else {},
-            width,
-            height,
+            *shown,
         )
-        for id, root, path, sidecar, metadata, width, height in rows
+        for id, root, path, sidecar, metadata, *shown in rows
     }
 
 

@@ -184,7 +184,18 @@ def m003_milvus(connection: Connection) -> None:
         connection.execute(statement(command))
 
 
-MIGRATIONS: tuple[Migration, ...] = (m001_tables, m002_comparisons_of_deleted_contents, m003_milvus)
+def m004_dominant_colors(connection: Connection) -> None:
+    """Add the dominant colours of images, "#rrggbb"; images that are there get theirs when they are read
+    again."""
+    connection.execute(statement("ALTER TABLE images ADD COLUMN dominant_color text"))
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    m001_tables,
+    m002_comparisons_of_deleted_contents,
+    m003_milvus,
+    m004_dominant_colors,
+)
 
 
 def format_of(connection: Connection, url: DatabaseURL) -> int:
