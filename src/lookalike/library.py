@@ -520,17 +520,28 @@ class Library:
         """Set metadata of images, and return how many that were. It is kept by content, as that of tables is.
 
         images       paths, as for `remove`
-        values       JSON values by name; other names keep their values, and an empty text or list clears one
+        values       JSON values by name; other names keep their values. None removes what was set, so that
+                     what the file or a sidecar says counts again; an empty text or list hides that, too
         add_tags     texts that are added to the field "tags", a list
         remove_tags  texts that are removed from it
         """
         with self._store.writer() as writer, self._store.snapshot() as snapshot:
             found = [image for path in path_list(images) for image in images_below(snapshot, path)]
+            sources = snapshot.metadata_sources(image.id for image in found)
             rows = {
-                image.id: {**(values or {}), **_tags(image, add_tags, remove_tags)}
+                image.id: {
+                    **sources[image.id].table,
+                    **(values or {}),
+                    **_tags(image, add_tags, remove_tags),
+                }
                 for image in found
             }
-            writer.set_metadata(rows, merge=True)
+            writer.set_metadata(
+                {
+                    id: {name: value for name, value in row.items() if value is not None}
+                    for id, row in rows.items()
+                }
+            )
         return len(rows)
 
     def export_metadata(

@@ -65,11 +65,13 @@ def serving(shop: Path, *options: str) -> Iterator[str]:
         env=environment,
     ) as server:
         assert server.stdout is not None
-        found = next(filter(None, map(ADDRESS.search, server.stdout)), None)
-        assert found, "the server printed no address"
-        yield found[0]
-        server.terminate()
-        server.wait(20)
+        try:
+            found = next(filter(None, map(ADDRESS.search, server.stdout)), None)
+            assert found, "the server printed no address"
+            yield found[0]
+        finally:
+            server.terminate()
+            server.wait(20)
 
 
 @pytest.fixture

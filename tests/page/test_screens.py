@@ -170,9 +170,10 @@ def test_groups_are_accepted_by_kind_come_back_after_a_restart_and_done_ones_are
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     folder = album(tmp_path / "photos", 6)
     shutil.copy2(folder / "000.jpg", folder / "copy.jpg")
-    copy = folder / "smaller.jpg"
-    with Image.open(folder / "002.jpg") as image:
-        image.resize((image.width // 2, image.height // 2)).save(copy, quality=90)
+    original, copy = folder / "product.jpg", folder / "smaller.jpg"
+    original.write_bytes(next(view_images(make_product(2), range(1))))
+    with Image.open(original) as image:
+        image.resize((128, 128)).save(copy, quality=80)
     with Library.create(folder) as library:
         library.add([folder], extractors=["color"])
     page = browser.new_page()
@@ -197,7 +198,7 @@ def test_groups_are_accepted_by_kind_come_back_after_a_restart_and_done_ones_are
         page.click("button:has-text('Accept 1 group of copies')", timeout=60_000)
         page.click("button:has-text('Move to trash')")
         page.wait_for_selector("text=/1 file moved to the trash/", timeout=60_000)
-        assert not copy.exists() and len(list(folder.glob("*.jpg"))) == 7
+        assert original.exists() and not copy.exists() and (folder / "copy.jpg").exists()
     with serving(folder, "--writable") as address:
         page.goto(f"{address}?page=duplicates&kind=copies")
         page.click("[popovertarget=trash-menu]", timeout=60_000)

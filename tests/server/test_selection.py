@@ -66,6 +66,8 @@ def test_tags_are_added_and_removed_filtered_and_kept_by_content(
     client.patch("/api/images", json={"ids": ids[1:], "metadata": {"caption": "a dune"}})
     image = client.get(f"/api/images/{ids[1]}").json()
     assert image["metadata"] == {"tags": ["beach", "2024"], "caption": "a dune"}
+    client.patch("/api/images", json={"ids": ids[1:], "metadata": {"caption": None}})
+    assert client.get(f"/api/images/{ids[1]}").json()["metadata"] == {"tags": ["beach", "2024"]}
     assert client.request("DELETE", "/api/images", json={"ids": ids[1:]}).json() == {"removed": 1}
     (folder / "002.jpg").rename(folder / "renamed.jpg")
     assert ended(client, client.post("/api/images", json={}))["state"] == "done"

@@ -94,12 +94,13 @@ function Properties({ image, hit, reload }) {
 const USUAL_FIELDS = ["title", "caption", "label"];
 const FIXED_FIELDS = /^(tags|frames|note|ocr_\w+)$/;   // tags have a control of their own; the others are what the program found
 
-/** Return a text that was typed as a value of a field, of the type that its values have. */
+/** Return a text that was typed as a value of a field, of the type that its values have; null for none. */
 function valueOf(name, text, old) {
+  if (!text) return null;
   if (Array.isArray(old)) return text.split(",").map((part) => part.trim()).filter(Boolean);
   const { kind } = state.library.fields.find((field) => field.name === name) ?? {};
   const isNumber = kind ? kind === "number" : String(Number(text)) === text;
-  return text && isNumber && Number.isFinite(Number(text)) ? Number(text) : text;
+  return isNumber && Number.isFinite(Number(text)) ? Number(text) : text;
 }
 
 /** The metadata of an image as a form, with a line for a field that it does not have. */

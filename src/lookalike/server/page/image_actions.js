@@ -25,16 +25,16 @@ export async function changeTags(ids, { add = /** @type {string[]} */ ([]), remo
   return true;
 }
 
-/** Return metadata with other values; empty ones clear. */
-const withValues = (metadata, values) => Object.fromEntries(Object.entries({ ...metadata, ...values }).filter(([, value]) => value !== "" && value?.length !== 0));
+/** Return metadata with other values; null removes one. */
+const withValues = (metadata, values) => Object.fromEntries(Object.entries({ ...metadata, ...values }).filter(([, value]) => value !== null));
 
-/** Set metadata of an image; empty values clear. `reload` is called when the server has, and again when it is undone. */
+/** Set metadata of an image; null removes a value, so that the file or a sidecar has the word again. `reload` is called when the server has, and again when it is undone. */
 export async function changeMetadata(image, values, reload) {
   if (await tryOrToast(() => send("PATCH", "images", { ids: [image.id], metadata: values })) === undefined) return false;
   changeItems((item) => (item.id === image.id ? { ...item, metadata: withValues(item.metadata, values) } : item));
   reload();
   await tryOrToast(loadLibraryInfo);
-  const before = Object.fromEntries(Object.keys(values).map((name) => [name, image.metadata?.[name] ?? ""]));
+  const before = Object.fromEntries(Object.keys(values).map((name) => [name, image.metadata?.[name] ?? null]));
   const undo = () => changeMetadata({ ...image, metadata: withValues(image.metadata, values) }, before, reload);
   showToast(t("metadataSaved"), { kind: "hint", undo, name: "metadata" });
   return true;

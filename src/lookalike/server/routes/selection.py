@@ -69,7 +69,7 @@ class MetadataRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     ids: Ids
-    metadata: dict[str, Any] = Field({}, description="Values by name; empty ones clear.")
+    metadata: dict[str, Any] = Field({}, description="Values by name; null removes what was set.")
     add_tags: Tags = Field([], description="Added to the field `tags`.")
     remove_tags: Tags = Field([], description="Removed from it.")
 
