@@ -144,6 +144,17 @@ def test_the_image_with_a_raw_file_is_kept(library: Library, photos: Path) -> No
     assert {file.kept for file in report.moved} == {photos / "sub" / "a.jpg"}
 
 
+def test_the_sidecar_of_a_raw_file_goes_where_the_raw_file_goes(
+    library: Library, photos: Path
+) -> None:
+    for folder in (photos, photos / "sub"):
+        (folder / "a.CR2").write_bytes(b"raw")
+    (photos / "sub" / "a.CR2.xmp").write_text("<rating/>")
+    library.move_spare(library.duplicates(kind="exact"), photos.parent / "spare")
+    assert {"a.CR2", "a.CR2.xmp", "a.jpg.xmp"} <= files(photos)
+    assert {"sub/a.CR2", "sub/a.CR2.xmp"} <= files(photos.parent / "spare")
+
+
 def test_a_video_keeps_its_image(library: Library, photos: Path) -> None:
     (photos / "sub" / "a.mov").write_bytes(b"video")
     report = library.move_spare(library.duplicates(kind="exact"), photos.parent / "spare")

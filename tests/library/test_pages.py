@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from tests.images.raw_builder import dng
 from tests.images.test_formats import write_video
+from tests.library.test_takeout import XMP
 
 from lookalike import Library
 from lookalike.errors import Outcome
@@ -175,10 +176,14 @@ def test_a_raw_file_and_the_jpeg_of_its_moment_are_one_image(
     pytest.importorskip("rawpy")
     write_jpeg(folder / "IMG_1.JPG", 1)
     (folder / "IMG_1.dng").write_bytes(dng(plain(1), preview=plain(1)))
+    (folder / "IMG_1.dng.xmp").write_text(XMP)  # darktable's, of the raw file
     write_jpeg(folder / "IMG_2.jpg", 2, "2019:01:01 00:00:00")
     (folder / "IMG_2.dng").write_bytes(dng(plain(3), preview=plain(3)))
     report = index(library, folder)
-    assert (report.new, report.companions, report.not_images) == (3, 1, 0)
+    assert (report.new, report.companions, report.not_images) == (3, 1, 1)
+    assert [hit.path for hit in library.search(where="keywords = 'boat'")] == ["IMG_1.JPG"]
+    (folder / "IMG_1.dng.xmp").unlink()
+    index(library, folder)
     assert outcomes(library) == {
         "IMG_1.JPG": "indexed",
         "IMG_1.dng": "the raw file of IMG_1.JPG",

@@ -28,11 +28,13 @@ class Companions:
     raw       raw files of the same name
     videos    videos of the same name
     sidecars  files beside it that describe it and no other image
+    of_raw    sidecars with the full name of a raw file
     """
 
     raw: tuple[Path, ...] = ()
     videos: tuple[Path, ...] = ()
     sidecars: tuple[Path, ...] = ()
+    of_raw: tuple[Path, ...] = ()
 
 
 class FolderListings:
@@ -57,7 +59,14 @@ class FolderListings:
                 or (_stem(name) == file.stem.lower() and not others)
             )
         ]
-        return Companions(*(_files(file.parent, names) for names in (raw, videos, sidecars)))
+        of_raw = [
+            name
+            for name in like
+            if _suffix(name) in SIDECAR_SUFFIXES | MAYBE_SIDECAR_SUFFIXES
+            and any(name.lower().startswith(f"{one.lower()}.") for one in raw)
+        ]
+        kinds = (raw, videos, sidecars, of_raw)
+        return Companions(*(_files(file.parent, names) for names in kinds))
 
     def sidecar_name(self, sidecar: Path, image: Path, other: Path) -> Path:
         """Return the name that a sidecar of an image has as a sidecar of the other image."""

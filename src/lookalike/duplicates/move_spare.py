@@ -185,11 +185,12 @@ class SpareMover:
             if next(same, None) is None:
                 raise UsageError(f"{file.name} belongs to it and is not beside the image to keep")
         inherited = []
-        for sidecar in mine.sidecars:
+        sidecars = (*mine.sidecars, *mine.of_raw)
+        for sidecar in sidecars:
             beside = self._folders.sidecar_name(sidecar, spare, kept)
             if not os.path.lexists(beside):
                 inherited.append((sidecar, beside))
-        return [*mine.raw, *mine.videos, *mine.sidecars], inherited
+        return [*mine.raw, *mine.videos, *sidecars], inherited
 
     def _copy(self, source: Path, target: Path, steps: list[Step]) -> None:
         """Copy a sidecar beside the image that is kept."""

@@ -2,6 +2,7 @@
 
     photo.jpg.txt, photo.txt     the caption
     photo.jpg.xmp, photo.xmp     XMP, as Lightroom, darktable and digiKam write it
+    photo.cr2.xmp                beside photo.jpg, too: they are one image, mostly
     photo.jpg.json, photo.json   an object with fields, one of which may be "caption"
     photo.jpg.supplemental-metadata.json and other names that Google Takeout gives (`takeout`)
 
@@ -26,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from lookalike.errors import ImageError
+from lookalike.images.formats import RAW_SUFFIXES
 from lookalike.images.metadata.read_metadata import sidecar_fields
 from lookalike.images.reading import open_original
 from lookalike.images.remote import fetch
@@ -64,13 +66,16 @@ class Group:
     def pairs(self) -> Iterator[tuple[str, dict[str, FoundFile]]]:
         """Yield each image with its sidecars by kind, lowest precedence first.
 
-        The kinds are "stem.json", "json", "stem.xmp", "xmp", "stem.txt" and "txt". Images without sidecars
-        are left out.
+        The kinds are "stem.json", "raw.json" (of a raw file of the same name), "json" and the same of xmp and
+        txt. Images without sidecars are left out.
         """
+        raw = [one for one in self.images if split_extension(one)[1] in RAW_SUFFIXES]
         for image in self.images:
             names = {}
             for extension in EXTENSIONS:
                 names[f"stem{extension}"] = self.stem + extension
+                if raw and image not in raw:
+                    names[f"raw{extension}"] = raw[0] + extension
                 names[extension[1:]] = image + extension
             found = {
                 kind: self.sidecars[name] for kind, name in names.items() if name in self.sidecars
