@@ -420,8 +420,8 @@ class Library:
                 limits=limits,
                 progress=progress,
             ) as verifier,
-            DetailReader(self._store, snapshot, files_of(snapshot), limits=limits) as details,
         ):
+            details = DetailReader(self._store, snapshot, files_of(snapshot), verifier.measure)
             return find_duplicates(
                 snapshot,
                 verifier,

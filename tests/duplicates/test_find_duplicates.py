@@ -71,7 +71,7 @@ def test_edited_copies_are_found(library: Library) -> None:
         frozenset({"1.png", "mirrored.jpg", "cropped.jpg"}),
     }
     assert {group[0] for group in names(found)} == {"0.png", "1.png"}  # the most bytes
-    assert [group.kind for group in found.groups] == ["copy", "edit"]
+    assert [group.kind for group in found.groups] == ["edit", "edit"]
     assert (found.searched, found.unreadable, found.missing) == (11, 0, "")
 
 

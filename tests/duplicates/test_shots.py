@@ -26,8 +26,9 @@ def paths(found: Duplicates) -> list[list[str]]:
     return [[member.image.path for member in group.members] for group in found.groups]
 
 
-def shot(taken: str | None, camera: str | None = "Canon") -> StoredImage:
-    facts = {name: v for name, v in (("taken", taken), ("camera", camera)) if v}
+def shot(taken: str | None, camera: str | None = "Canon", exposure: str = "") -> StoredImage:
+    values = (("taken", taken), ("camera", camera), ("exposure", exposure))
+    facts = {name: value for name, value in values if value}
     return StoredImage(
         1, 1, "a.jpg", 1, 1, None, Outcome.INDEXED, "", 9, 9, "jpeg", metadata={}, facts=facts
     )
@@ -50,6 +51,14 @@ def shot(taken: str | None, camera: str | None = "Canon") -> StoredImage:
 def test_times_of_one_camera_tell_shots_apart(kind: str, other: str | None, expected: str) -> None:
     link = by_time(Link(kind, 1.0, ""), shot("2024-05-01T12:00:00"), shot(other))  # type: ignore[arg-type]
     assert link.kind == expected
+
+
+def test_two_exposures_of_one_moment_are_two_shots() -> None:
+    one, other = (shot("2024-05-01T12:00:00", exposure=f"1/{n} s") for n in (60, 250))
+    for kind in ("copy", "edit", "near"):
+        found = by_time(Link(kind, 1.0, ""), one, other)  # type: ignore[arg-type]
+        assert (found.kind, found.evidence) == ("burst", "exposed differently: 1/60 s and 1/250 s")
+    assert by_time(Link("copy", 1.0, ""), one, shot("2024-05-01T12:00:00")).kind == "copy"
 
 
 def test_times_of_two_cameras_tell_nothing() -> None:

@@ -79,9 +79,12 @@ def iptc(*datasets: bytes) -> bytes:
     return with_segment(0xED, b"Photoshop 3.0\x00" + first + records)
 
 
+R = TiffImagePlugin.IFDRational
+EXPOSURE = {0x829A: R(1, 250), 0x829D: R(8, 1), 0x8827: 100, 0x9204: R(-3, 2)}
+
 FULL = exif(
     {0x010F: "Canon", 0x0110: "Canon EOS 5D", 0x010E: "Two cats on a wall"},
-    {0x9003: "2024:05:01 12:30:00", 0x9011: "+02:00", 0xA434: "EF 50mm f/1.8"},
+    {0x9003: "2024:05:01 12:30:00", 0x9011: "+02:00", 0xA434: "EF 50mm f/1.8", **EXPOSURE},
     {1: "N", 2: (48.0, 8.0, 15.0), 3: "W", 4: (11.0, 34.5, 0.0)},
 )
 
@@ -101,6 +104,7 @@ def test_exif_is_read_from_every_format_that_has_it(format: str) -> None:
     assert found.taken == "2024-05-01T12:30:00+02:00"
     assert found.camera == "Canon EOS 5D"
     assert found.lens == "EF 50mm f/1.8"
+    assert found.exposure == "1/250 s f/8 ISO 100 -1.5 EV"
     assert found.latitude == pytest.approx(48 + 8 / 60 + 15 / 3600)
     assert found.longitude == pytest.approx(-(11 + 34.5 / 60))
     assert found.caption == "Two cats on a wall"

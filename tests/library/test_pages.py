@@ -128,6 +128,23 @@ def test_pages_of_tiff_and_frames_of_animations_are_images_by_option(
     assert index(library, folder).unchanged == 19
 
 
+def test_documents_with_one_cover_are_no_copies_and_those_of_the_same_pages_are(
+    library: Library, folder: Path
+) -> None:
+    write_pdf(folder / "a.pdf", [1, 2])
+    write_pdf(folder / "b.pdf", [1, 3])
+    write_pdf(folder / "c.pdf", [1, 2, 4])
+    write_pdf(folder / "d.pdf", [1])
+    plain(2).save(folder / "second.png")
+    index(library, folder)
+    assert not library.duplicates().groups
+    (folder / "again.pdf").write_bytes((folder / "a.pdf").read_bytes() + b"\n% saved again\n")
+    index(library, folder)
+    (group,) = library.duplicates().groups
+    assert {member.image.path for member in group.members} == {"a.pdf", "again.pdf"}
+    assert group.members[1].reason == "stays: a PDF is compared by its looks only"
+
+
 def test_a_page_is_never_moved_to_the_trash_for_its_file(library: Library, folder: Path) -> None:
     write_pdf(folder / "doc.pdf", [1, 2])
     index(library, folder)

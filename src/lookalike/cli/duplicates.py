@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     type=click.Choice(("exact", "copies", "near", "burst", "raw-jpeg", "live-photo")),
     default="copies",
     show_default=True,
-    help="The loosest kind to include: exact (the same bytes), copies (saved again, resized, cropped, "
-    "rotated, mirrored, brightened …), near (another shot of the same scene). Or only burst (shots of "
+    help="The loosest kind to include: exact (the same bytes), copies (saved again, resized, and edits: "
+    "cropped, rotated, mirrored, brightened …), near (another shot of the same scene). Or only burst (shots of "
     "one series), raw-jpeg (both files of one shot), live-photo (an image and its video).",
 )
 @click.option(
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 @click.option(
     "--edits",
     is_flag=True,
-    help="Edits count as spare, too: cropped, framed, lettered, mirrored …",
+    help="Edits count as spare, too: lighter, grey, cropped, framed, lettered, mirrored …",
 )
 @click.option("--no-rotated", is_flag=True, help="Leave out what was rotated or mirrored.")
 @click.option("--no-exposure", is_flag=True, help="Leave out what was made lighter or darker.")

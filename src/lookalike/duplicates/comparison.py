@@ -20,7 +20,7 @@ from lookalike.duplicates.registration import Registered, refine, register
 from lookalike.duplicates.report import Kind
 from lookalike.images.pixel_spec import Pixels
 
-REVISION = "4"
+REVISION = "5"
 """Changes whenever the results change: remembered comparisons of another revision do not count."""
 
 Change: TypeAlias = Literal[
@@ -39,8 +39,8 @@ DESCRIPTIONS: dict[Change, str] = {
     "lettered": "letters or lines over it",
 }
 
-# Changes that leave a copy a copy.
-OF_COPIES: frozenset[Change] = frozenset({"lighter", "grey"})
+# Stops (doublings of the values) of a change of light from which two images are two exposures.
+MAX_STOPS = 0.7
 
 # Matching keypoints, and shared part of each image, from which two images are shots of the same scene.
 NEAR_INLIERS, NEAR_OVERLAP = 25, 0.25
@@ -84,12 +84,14 @@ class ComparedFile:
 
     coarse  a small grey version, which aligns them
     frames  number of frames or pages
+    part    what it is of a file that has more: "frame of a video", "page of a file"; "" for a whole file
     fine    returns a frame as RGB (h, w, 3), large enough to show letters; raises ImageError
     """
 
     coarse: GreyImage
     frames: int
     fine: Callable[[int], Pixels]
+    part: str = ""
 
 
 def compare_files(one: ComparedFile, other: ComparedFile, *, scenes: bool = False) -> Comparison:
@@ -106,6 +108,8 @@ def compare_files(one: ComparedFile, other: ComparedFile, *, scenes: bool = Fals
         else:
             found = _compare_frame(one, other, match, 0)
             if found.kind in ("copy", "edit"):
+                if part := one.part or other.part:
+                    return Comparison("near", found.similarity, f"a {part} shows the same")
                 return _compare_samples(one, other, match, found)
         if best is None or (found.kind is not None and found.similarity > best.similarity):
             best = found
@@ -160,8 +164,11 @@ def _judge(found: Difference, match: PixelMatch, pair: Registered) -> Comparison
         widths = np.linalg.svd(np.asarray(match.transform)[:, :2], compute_uv=False)
         if widths[0] > MAX_STRETCH * widths[1]:
             return Comparison("near", match.overlap, "stretched, and in another light")
+    if found.stops > MAX_STOPS:
+        evidence = f"same image, {found.stops:.1f} stops apart: maybe two exposures"
+        return Comparison("near", 1 - found.changed, evidence)
     changes = tuple(_changes(found, match, pair))
-    kind: Kind = "copy" if OF_COPIES.issuperset(changes) else "edit"
+    kind: Kind = "edit" if changes else "copy"
     done = ", ".join(DESCRIPTIONS[change] for change in changes)
     if pair.cropped:
         done = done.replace("cropped", f"cropped ({match.overlap:.0%} is shared)")

@@ -4,59 +4,36 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from lookalike.duplicates.detail import LOSSLESS, Detail, measure
+from lookalike.duplicates.detail import Detail
 from lookalike.duplicates.pair_verifier import ImageFile
-from lookalike.errors import ImageError, LibraryBusy, LibraryReadOnly, StorageFull
-from lookalike.images.decode import decode
-from lookalike.images.reading import read
+from lookalike.errors import LibraryBusy, LibraryReadOnly, StorageFull
 from lookalike.stores.interface import Snapshot, Store
-from lookalike.workers.limits import Failure, Limits
-from lookalike.workers.pool import Pool
 
 # Changes whenever the results change. Details are stored as comparisons of a content with itself.
 REVISION = "detail-1"
 
 
-@dataclass(frozen=True, slots=True)
-class MeasureWorker:
-    """Runs in a worker process. Returns None for a file that is missing, changed or broken."""
-
-    limits: Limits
-
-    def __call__(self, file: ImageFile) -> Detail | Failure | None:
-        try:
-            content = read(file.path)
-            if file.hash is not None and content.digest != file.hash:
-                return None
-            decoded = decode(content, specs=[], limits=self.limits, name=file.path)
-        except ImageError:
-            return None
-        return measure(decoded.pixels, lossless=decoded.facts.format in LOSSLESS)
-
-
 class DetailReader:
-    """Measures images and remembers the results. Close it: it owns worker processes."""
+    """Measures images and remembers the results.
+
+    files    returns the files of images by id
+    measure  yields the detail of each of some files, None for one that cannot be read
+    """
 
     def __init__(
         self,
         store: Store,
         snapshot: Snapshot,
         files: Callable[[Iterable[int]], Mapping[int, ImageFile]],
-        *,
-        limits: Limits | None = None,
+        measure: Callable[[Iterable[ImageFile]], Iterator[Detail | None]],
     ) -> None:
         self._store = store
         self._snapshot = snapshot
         self._files = files
         self._found: dict[int, Detail | None] = {}
-        limits = limits or Limits()
-        self._pool: Pool[ImageFile, Detail | Failure | None] = Pool(
-            MeasureWorker(limits), limits=limits
-        )
+        self._measure = measure
 
     def measure(self, ids: Iterable[int]) -> None:
         """Measure these images, unless it is known what was measured in their contents."""
@@ -69,9 +46,8 @@ class DetailReader:
             if text is not None:
                 self._found[id] = _decoded(text)
         missing = [id for id in files if id not in self._found]
-        measured = self._pool.map(files[id] for id in missing)
-        for id, found in zip(missing, measured, strict=True):
-            detail = self._found[id] = found if isinstance(found, Detail) else None
+        for id, detail in zip(missing, self._measure(files[id] for id in missing), strict=True):
+            self._found[id] = detail
             hash = files[id].hash
             if detail and hash:
                 fresh[hash, hash] = _encoded(detail)
@@ -90,16 +66,6 @@ class DetailReader:
     def get(self, id: int) -> Detail | None:
         """Return what was measured in an image; None if nothing was."""
         return self._found.get(id)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Stop the worker processes."""
-        self._pool.close()
 
 
 def _encoded(detail: Detail) -> str:

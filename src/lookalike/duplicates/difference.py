@@ -24,6 +24,7 @@ from lookalike.duplicates.tone import (
     colorfulness,
     levels,
     luma,
+    stops_of,
     tone_curve,
 )
 from lookalike.images.pixel_spec import Pixels
@@ -80,11 +81,13 @@ class Difference:
     tone     how light and color differ as a whole
     changed  share of the windows that have changed, 0 to 1; 0 if the images show the same
     overlay  whether one image is the other with letters or lines drawn over it
+    stops    how much lighter one of them is, in doublings of the values
     """
 
     tone: Tone
     changed: float
     overlay: bool = False
+    stops: float = 0.0
 
 
 def find_difference(one: Pixels, other: Pixels, covered: Mask | None = None) -> Difference:
@@ -103,7 +106,9 @@ def find_difference(one: Pixels, other: Pixels, covered: Mask | None = None) -> 
         a, b = luma(one), luma(other)
     curve = tone_curve(one, other, covered)
     tone: Tone = "grey" if grey else "same"
+    stops = 0.0
     if curve is not None:
+        stops = stops_of(curve, one, covered)
         one = np.asarray(cv2.LUT(one, curve), np.uint8)
         a = luma(one)
         tone = "grey" if grey else "lighter"
@@ -118,11 +123,11 @@ def find_difference(one: Pixels, other: Pixels, covered: Mask | None = None) -> 
         changed = changed | colored
     share = _largest(changed)
     if not share:
-        return Difference(tone, 0.0)
+        return Difference(tone, 0.0, stops=stops)
     size = (a.shape[1], a.shape[0])
     pixels = cv2.resize(changed.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
     overlay = tone in ("same", "grey") and is_overlay(one, other, a, b, pixels, covered)
-    return Difference(tone, float(changed.mean()), overlay)
+    return Difference(tone, float(changed.mean()), overlay, stops)
 
 
 def _without_edge(covered: Mask) -> Mask:

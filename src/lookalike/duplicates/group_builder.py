@@ -13,7 +13,7 @@ from lookalike.duplicates.file_identity import (
 )
 from lookalike.duplicates.keeper import Candidate, Keeper, Rules
 from lookalike.duplicates.report import KINDS, Group, Kind, Link, Member
-from lookalike.images.formats import DOCUMENTS, VIDEO_FORMATS
+from lookalike.images.formats import DOCUMENTS, VIDEO_FORMATS, name_of
 from lookalike.images.pages import is_page
 from lookalike.stores.interface import Image, Snapshot
 
@@ -154,9 +154,9 @@ class GroupBuilder:
         if is_page(other.file.path):
             is_frame = other.image.format in VIDEO_FORMATS
             return "stays: a frame of a video" if is_frame else "stays: a page of a file"
-        if link.kind != "exact" and DOCUMENTS & {best.image.format, other.image.format}:
-            part = "frame" if VIDEO_FORMATS & {best.image.format, other.image.format} else "page"
-            return f"stays: compared by its first {part} only"
+        documents = DOCUMENTS & {best.image.format, other.image.format}
+        if link.kind != "exact" and documents:
+            return f"stays: a {name_of(min(documents))} is compared by its looks only"
         spare_kinds: tuple[Kind, ...] = ("exact", "copy", "edit" if self._rules.edits else "copy")
         if link.kind not in spare_kinds:
             return "stays: an edit" if link.kind == "edit" else "stays: another image"

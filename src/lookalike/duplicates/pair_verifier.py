@@ -7,17 +7,18 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
 from lookalike.duplicates.comparison import UNREADABLE, ComparedFile, Comparison, compare_files
 from lookalike.duplicates.comparison_memory import ComparisonMemory, Contents
+from lookalike.duplicates.detail import LOSSLESS, Detail, measure
 from lookalike.duplicates.grouping import Pair, pair
 from lookalike.duplicates.pixel_compare import PIXELS, GreyImage
 from lookalike.errors import ImageError, Outcome
 from lookalike.images.decode import decode, decode_frame
-from lookalike.images.formats import DOCUMENTS
+from lookalike.images.formats import VIDEO_FORMATS
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.images.reading import Content, read
 from lookalike.images.resize import MAX_ASPECT_RATIO, fit
@@ -71,7 +72,9 @@ class CompareWorker:
     large: OrderedDict[tuple[ImageFile, int], Pixels] = field(default_factory=OrderedDict)
     large_bytes: int = 0
 
-    def __call__(self, task: CompareTask) -> list[Comparison] | Failure:
+    def __call__(self, task: CompareTask | ImageFile) -> list[Comparison] | Detail | Failure | None:
+        if isinstance(task, ImageFile):
+            return self._measure(task)
         one = self._load(task.one)
         found = []
         for file in task.others:
@@ -80,6 +83,14 @@ class CompareWorker:
             ordered = pair if (task.one.hash or b"") <= (file.hash or b"") else pair[::-1]
             found.append(self._compare(*ordered))
         return found
+
+    def _measure(self, file: ImageFile) -> Detail | None:
+        """Return the detail of an image; None if it is missing, changed or broken."""
+        try:
+            decoded = decode(_content(file), specs=[], limits=self.limits, name=file.path)
+        except ImageError:
+            return None
+        return measure(decoded.pixels, lossless=decoded.facts.format in LOSSLESS)
 
     def _compare(self, one: ComparedFile | None, other: ComparedFile | None) -> Comparison:
         if one is None or other is None:
@@ -113,9 +124,10 @@ class CompareWorker:
         def fine(frame: int) -> Pixels:
             return self._fine(file, frame, cropped=long)
 
-        # The pages of a document are images of their own, and compared as such.
-        frames = 1 if facts.format in DOCUMENTS else max(1, facts.frames)
-        return ComparedFile(GreyImage(fit(pixels, PIXELS)), frames, fine)
+        is_video = facts.format in VIDEO_FORMATS
+        part = "frame of a video" if is_video else "page of a file" if data.page else ""
+        frames = 1 if is_video else max(1, facts.frames)
+        return ComparedFile(GreyImage(fit(pixels, PIXELS)), frames, fine, part)
 
     def _fine(self, file: ImageFile, frame: int, *, cropped: bool) -> Pixels:
         kept = self.large.pop((file, frame), None)
@@ -224,7 +236,7 @@ class PairVerifier:
         self._memory = memory
         self._progress = progress
         self._comparisons: dict[Pair, Comparison] = {}
-        self._pool: Pool[CompareTask, list[Comparison] | Failure] = Pool(
+        self._pool: Pool[CompareTask | ImageFile, Any] = Pool(
             CompareWorker(limits, scenes),
             workers=workers,
             limits=replace(limits, timeout=TIMEOUT_FACTOR * limits.timeout),
@@ -244,6 +256,11 @@ class PairVerifier:
             if self._memory:
                 self._memory.save()
         return {p: self._comparisons[p] for p in pairs}
+
+    def measure(self, files: Iterable[ImageFile]) -> Iterator[Detail | None]:
+        """Yield the detail of each image; None for one that is missing, changed or broken."""
+        for found in self._pool.map(files):
+            yield found if isinstance(found, Detail) else None
 
     def _recall(self, fresh: Sequence[Pair], files: Mapping[int, ImageFile]) -> list[Pair]:
         """Take the pairs that are remembered, and return the others."""

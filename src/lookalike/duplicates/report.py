@@ -23,12 +23,12 @@ KINDS: tuple[Kind, ...] = (
 """How two images are related, from the strictest to the loosest.
 
 exact       the same bytes
-copy        the same image: saved again, resized, uniformly lighter or darker, grey
-edit        made from the same image: cropped, framed, lettered, rotated, mirrored, tilted, other colors
+copy        the same image: saved again, in another format or size
+edit        made from the same image: cropped, framed, lettered, rotated, mirrored, tilted, lighter, grey
 raw-jpeg    a raw file and the JPEG of the same shot
 live-photo  the still image and the video of one shot
 burst       two shots of one series
-near        other images of one subject: another shot of the scene, another text on the form
+near        other images of one subject: another shot of the scene, another text on the form, a video of it
 """
 
 Scope: TypeAlias = Literal["exact", "copies", "near", "burst", "raw-jpeg", "live-photo"]

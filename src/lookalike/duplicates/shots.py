@@ -21,15 +21,20 @@ SHOT_SECONDS = 900
 def by_time(link: Link, one: Image, other: Image) -> Link:
     """Return the link of two images of one camera by the times at which they were taken.
 
-    Images that were taken at different times are no copies, however alike they are.
+    Images that were taken at different times, or exposed differently, are no copies, however alike they are.
     """
     seconds = _seconds_apart(one, other)
     if seconds is None or link.kind == "exact":
         return link
-    if link.kind == "near" and seconds <= BURST_SECONDS:
-        return Link("burst", link.similarity, f"taken {seconds:.0f} s apart by one camera")
-    if link.kind in ("copy", "edit") and 0 < seconds <= SHOT_SECONDS:
-        kind: Kind = "burst" if seconds <= BURST_SECONDS else "near"
+    kind: Kind = "burst" if seconds <= BURST_SECONDS else "near"
+    exposures = [image.facts.get("exposure") for image in (one, other)]
+    if seconds <= BURST_SECONDS and all(exposures) and exposures[0] != exposures[1]:
+        return Link(
+            kind, link.similarity, f"exposed differently: {' and '.join(map(str, exposures))}"
+        )
+    if link.kind == "near" and kind == "near":
+        return link
+    if link.kind == "near" or 0 < seconds <= SHOT_SECONDS:
         return Link(kind, link.similarity, f"taken {seconds:.0f} s apart by one camera")
     return link
 

@@ -29,6 +29,8 @@ MIN_GAIN_LEVELS, MIN_GAIN_RANGE = 12, 100.0
 CURVE_LEVELS = 64
 # Shift of a grey level that compression and resampling cause.
 SAME_LIGHT = 2.5
+# Values that tell how much light has changed: darker ones have no precision, lighter ones may be clipped.
+DARKEST, LIGHTEST = 16, 240
 
 
 def luma(pixels: Pixels) -> Plane:
@@ -111,6 +113,17 @@ def tone_curve(
         gain, offset = line
         curve = gain * steps + offset
     return np.asarray(curve.clip(0, 255).round(), np.uint8)
+
+
+def stops_of(curve: NDArray[np.uint8], pixels: Pixels, covered: Mask) -> float:
+    """Return how much lighter or darker a curve makes most of the pixels, in doublings of their values."""
+    before = pixels[::4, ::4][covered[::4, ::4]].ravel()
+    after = curve[before]
+    inside = (np.minimum(before, after) >= DARKEST) & (np.maximum(before, after) <= LIGHTEST)
+    if not inside.any():
+        return 0.0
+    ratios = after[inside].astype(np.float32) / before[inside]
+    return float(abs(np.log2(np.median(ratios))))
 
 
 def _uniform_gain(

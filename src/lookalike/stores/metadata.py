@@ -35,7 +35,7 @@ MAX_DEPTH = 8
 
 FACT_FIELDS = (
     *("taken", "camera", "lens", "latitude", "longitude", "caption", "keywords", "frames", "note"),
-    *("rating", "color_label", "people", "hierarchical_keywords"),
+    *("rating", "color_label", "people", "hierarchical_keywords", "exposure"),
     *OCR_FIELDS,
 )
 """What a file says about itself. `frames` is stored where there is more than one."""
@@ -149,7 +149,8 @@ WEIGHTS = (4.0, 4.0, 2.0, 1.0)
 """Weights of what `searchable_texts` returns: caption, keywords, other texts, and the path."""
 
 _NOT_OTHER_TEXT = frozenset(
-    {"caption", "keywords", "taken", "camera", "lens", "note", "color_label", "ocr_outcome"}
+    {"caption", "keywords", "taken", "camera", "lens", "exposure", "note", "color_label"}
+    | {"ocr_outcome"}
 )
 """Fields that are not "other texts": they have weights of their own, or cameras or this program write them,
 for filters."""

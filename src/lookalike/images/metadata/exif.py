@@ -20,8 +20,8 @@ Tags: TypeAlias = Mapping[int, object]
 
 EXIF, GPS = 0x8769, 0x8825
 
-_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1}
-"""Bytes of a value by TIFF type: BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED."""
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1, 10: 8}
+"""Bytes of a value by TIFF type: BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, SRATIONAL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,9 @@ def _directory(block: bytes, order: str, start: int, wanted: Collection[int]) ->
 
 
 def _value(data: bytes, order: str, kind: int, length: int) -> object:
-    if kind == 5:
-        numbers = struct.unpack(f"{order}{2 * min(length, 4)}I", data[: 8 * min(length, 4)])
+    if kind in (5, 10):
+        sign = "I" if kind == 5 else "i"
+        numbers = struct.unpack(f"{order}{2 * min(length, 4)}{sign}", data[: 8 * min(length, 4)])
         pairs = zip(numbers[::2], numbers[1::2], strict=True)
         return tuple(over / under if under else float("nan") for over, under in pairs)
     if kind in (3, 4):
@@ -87,6 +88,7 @@ _ORIGINAL, _DIGITIZED = 0x9003, 0x9004
 _OFFSETS = {_ORIGINAL: (0x9011, 0x9010), _DIGITIZED: (0x9012, 0x9010)}
 _INTEROPERABILITY, _INTEROPERABILITY_INDEX = 0xA005, 1
 _USER_COMMENT, _LENS = 0x9286, 0xA434
+_TIME, _F_NUMBER, _ISO, _BIAS = 0x829A, 0x829D, 0x8827, 0x9204
 _XP_TITLE, _XP_COMMENT, _XP_KEYWORDS, _XP_SUBJECT = 0x9C9B, 0x9C9C, 0x9C9E, 0x9C9F
 
 _WANTED = frozenset(
@@ -101,6 +103,7 @@ _WANTED = frozenset(
         0x9012,
         _USER_COMMENT,
         _LENS,
+        *(_TIME, _F_NUMBER, _ISO, _BIAS),
     }
     | {_XP_TITLE, _XP_COMMENT, _XP_KEYWORDS, _XP_SUBJECT, *range(1, 5)}
 )
@@ -119,18 +122,19 @@ _NO_CAPTION = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ExifData:
-    """Dates, place, camera and texts of an EXIF block; None or "" where it has none."""
+    """Dates, place, camera, exposure and texts of an EXIF block; None or "" where it has none."""
 
     text: EmbeddedText = NO_TEXT
     taken: str | None = None
     digitized: str | None = None
     camera: str | None = None
     lens: str = ""
+    exposure: str = ""
     position: tuple[float, float] | None = None
 
 
 def read_exif(block: bytes | Image.Exif) -> ExifData:
-    """Return the dates, place, camera and texts of an EXIF block."""
+    """Return the dates, place, camera, exposure and texts of an EXIF block."""
     tags = parse(block, _WANTED) if isinstance(block, bytes) else _from_pillow(block)
     make, model = (_text(tags.main.get(tag))[:MAX_NAME] for tag in (_MAKE, _MODEL))
     return ExifData(
@@ -139,6 +143,7 @@ def read_exif(block: bytes | Image.Exif) -> ExifData:
         digitized=_moment(tags.exif, _DIGITIZED),
         camera=camera_name(make, model),
         lens=_text(tags.exif.get(_LENS))[:MAX_NAME],
+        exposure=_exposure(tags.exif),
         position=whole_position(
             _degrees(tags.gps.get(2), tags.gps.get(1), "NS"),
             _degrees(tags.gps.get(4), tags.gps.get(3), "EW"),
@@ -190,6 +195,32 @@ def camera_name(make: str, model: str) -> str | None:
     if make.split()[0].casefold() == model.split()[0].casefold():
         return model
     return f"{make} {model}"
+
+
+def _exposure(inner: Tags) -> str:
+    """Return time, aperture, ISO speed and correction, as in "1/250 s f/8 ISO 100 +1.0 EV"."""
+    time, aperture, speed, bias = (_number(inner.get(t)) for t in (_TIME, _F_NUMBER, _ISO, _BIAS))
+    parts = []
+    if time > 0:
+        parts.append(f"{time:g} s" if time > 0.3 else f"1/{1 / time:.0f} s")
+    if aperture > 0:
+        parts.append(f"f/{aperture:.2g}")
+    if speed > 0:
+        parts.append(f"ISO {speed:.0f}")
+    if bias:
+        parts.append(f"{bias:+.1f} EV")
+    return " ".join(parts)
+
+
+def _number(value: object) -> float:
+    """Return a number, or the first of several; 0 for anything else."""
+    if isinstance(value, tuple) and value:
+        value = value[0]
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, ZeroDivisionError):
+        return 0.0
+    return number if math.isfinite(number) and abs(number) < 1e7 else 0.0
 
 
 def _degrees(value: object, side: object, sides: str) -> float | None:

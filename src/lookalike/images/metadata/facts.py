@@ -25,6 +25,7 @@ class Facts:
     taken                local time, "2024-05-01T12:30:00", followed by "+02:00" if that is known; or only
                          a date
     camera, lens         as the maker calls them
+    exposure             "1/250 s f/8 ISO 100 +1.0 EV"
     latitude, longitude  degrees, north and east positive; both or neither
     caption, keywords    written by people
     rating               1 to 5, -1: rejected
@@ -56,6 +57,7 @@ class Facts:
     ocr_confidence: float | None = None
     ocr_outcome: str | None = None
     dominant_color: str | None = None
+    exposure: str | None = None
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:

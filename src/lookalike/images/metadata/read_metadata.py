@@ -84,6 +84,7 @@ def add_metadata(facts: Facts, blocks: MetadataBlocks) -> Facts:
         taken=next(filter(None, (*originals, *digitized)), None),
         camera=exif.camera or camera_name(xmp.make[:MAX_NAME], xmp.model[:MAX_NAME]),
         lens=exif.lens or xmp.lens[:MAX_NAME] or None,
+        exposure=exif.exposure or None,
         latitude=latitude,
         longitude=longitude,
         caption=_caption(texts),
