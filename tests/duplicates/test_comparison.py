@@ -194,6 +194,20 @@ def test_two_exposures_of_a_scene_are_two_images(stops: float) -> None:
     assert compared(jpeg(image, 90), jpeg(other, 90)).kind in (None, "near")
 
 
+@pytest.mark.parametrize("quality", [None, 75])
+def test_a_rotated_or_mirrored_sign_is_another_one(quality: int | None) -> None:
+    image = Image.new("RGB", (200, 200), (20, 60, 160))
+    ImageDraw.Draw(image).polygon(
+        [(20, 100), (90, 40), (90, 80), (180, 80), (180, 120), (90, 120), (90, 160)], fill=WHITE
+    )
+    arrow = np.asarray(image) if quality is None else jpeg(np.asarray(image), quality)
+    for other in (np.rot90(arrow), np.rot90(arrow, 2), arrow[:, ::-1]):
+        assert compared(arrow, other).kind == "near"
+    assert compared(arrow, jpeg(arrow, 60)).kind == "copy"
+    text = sheet([(160, 40 + 45 * row, "and words of a page") for row in range(12)])
+    assert compared(text, np.rot90(text)).kind == "edit"
+
+
 def test_a_frame_of_a_video_is_no_copy_of_a_photo() -> None:
     photo = compared_file(scene(1))
     frame = replace(photo, part="frame of a video")

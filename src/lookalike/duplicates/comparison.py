@@ -18,6 +18,7 @@ from lookalike.duplicates.pixel_compare import (
 )
 from lookalike.duplicates.registration import Registered, refine, register
 from lookalike.duplicates.report import Kind
+from lookalike.duplicates.tone import is_sign
 from lookalike.images.pixel_spec import Pixels
 
 REVISION = "5"
@@ -52,8 +53,8 @@ NEAR_AGREEMENT = 0.6
 # views of one article. Edits scale both axes alike, or stretch an image and leave its light.
 MAX_STRETCH = 1.02
 
-# Frames and pages beyond the first that are compared, spread over all of them.
-SAMPLES = 6
+# Pages and frames up to which all are compared; of more, so many beyond the first, spread over all of them.
+ALL_FRAMES, SAMPLES = 32, 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +169,8 @@ def _judge(found: Difference, match: PixelMatch, pair: Registered) -> Comparison
         evidence = f"same image, {found.stops:.1f} stops apart: maybe two exposures"
         return Comparison("near", 1 - found.changed, evidence)
     changes = tuple(_changes(found, match, pair))
+    if {"rotated", "mirrored"} & {*changes} and is_sign(pair.other):
+        return Comparison("near", 1 - found.changed, f"{DESCRIPTIONS[changes[0]]}: another sign")
     kind: Kind = "edit" if changes else "copy"
     done = ", ".join(DESCRIPTIONS[change] for change in changes)
     if pair.cropped:
@@ -194,8 +197,8 @@ def _compare_samples(
     one: ComparedFile, other: ComparedFile, match: PixelMatch, found: Comparison
 ) -> Comparison:
     """Compare further frames of files whose first ones agree; return `found` if they agree, too."""
-    steps = range(1, SAMPLES + 1)
-    for number in sorted({round(step * (one.frames - 1) / SAMPLES) for step in steps} - {0}):
+    count = one.frames - 1 if one.frames <= ALL_FRAMES else SAMPLES
+    for number in (round(step * (one.frames - 1) / count) for step in range(1, count + 1)):
         sample = _compare_frame(one, other, match, number)
         if sample.kind not in ("copy", "edit"):
             evidence = f"page or frame {number + 1} of {one.frames} differs"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.duplicates.tone import MIN_LEVELS, Mask, Plane, levels
+from lookalike.duplicates.tone import MIN_LEVELS, Mask, Plane, levels, main_colors
 from lookalike.images.pixel_spec import Pixels
 
 # Share of the image that letters and lines over it may take, with the gaps between them; and share of the
@@ -78,21 +78,12 @@ def _drawn_over(drawn: NDArray[np.int16], ground: NDArray[np.int16], same: Pixel
 
     same  the pixels (m, 3) that do not differ: colors that many of them have are not drawn
     """
-    rest = np.ones(len(drawn), bool)
-    palette = []
-    for _ in range(MAX_COLORS):
-        coarse = drawn[rest] // 32 @ np.array([64, 8, 1])
-        if not len(coarse):
-            break
-        color = np.median(drawn[rest][coarse == np.bincount(coarse).argmax()], axis=0)
-        left = rest & (np.abs(drawn - color).max(axis=1) > SAME_COLOR)
-        common = (np.abs(same - color).max(axis=1) <= SAME_COLOR).mean() > MAX_GROUND
-        if rest.sum() - left.sum() >= MIN_COLOR_SHARE * len(drawn):
-            if common:
-                return False
-            palette.append(color)
-        rest = left
+    covered = 0.0
     shared = np.zeros(len(ground), bool)
-    for color in palette:
-        shared |= np.abs(ground - color).max(axis=1) <= SAME_COLOR
-    return bool((~rest).mean() >= MIN_DRAWN and shared.mean() <= MAX_DRAWN)
+    for color, has in main_colors(drawn, MAX_COLORS, SAME_COLOR):
+        covered += float(has.mean())
+        if has.mean() >= MIN_COLOR_SHARE:
+            if (np.abs(same - color).max(axis=1) <= SAME_COLOR).mean() > MAX_GROUND:
+                return False
+            shared |= np.abs(ground - color).max(axis=1) <= SAME_COLOR
+    return bool(covered >= MIN_DRAWN and shared.mean() <= MAX_DRAWN)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.duplicates.pixel_compare import PixelMatch
-from lookalike.duplicates.tone import Mask
+from lookalike.duplicates.tone import Mask, main_colors
 from lookalike.images.decode import upright
 from lookalike.images.pixel_spec import Pixels
 
@@ -118,14 +118,8 @@ def _content(pixels: Pixels, outside: Mask) -> float:
     values = pixels[outside].astype(np.int16)
     if not len(values):
         return 0.0
-    left = np.ones(len(values), bool)
-    for _ in range(2):
-        if not left.any():
-            break
-        kinds = values[left] // 32 @ np.array([64, 8, 1])
-        color = np.median(values[left][kinds == np.bincount(kinds).argmax()], axis=0)
-        left &= np.abs(values - color).max(axis=1) > FRAME_COLOR
-    return float(left.sum() / outside.size)
+    frame = sum(int(has.sum()) for _, has in main_colors(values, 2, FRAME_COLOR))
+    return (len(values) - frame) / outside.size
 
 
 def refine(pair: Registered) -> Registered | None:

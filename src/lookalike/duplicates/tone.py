@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TypeAlias
 
 import numpy as np
@@ -31,6 +32,10 @@ CURVE_LEVELS = 64
 SAME_LIGHT = 2.5
 # Values that tell how much light has changed: darker ones have no precision, lighter ones may be clipped.
 DARKEST, LIGHTEST = 16, 240
+# A sign: number of its colors and the largest difference in one, share of the image that must have them, and
+# share of 12 × 12 tiles that may have texture, with its standard deviation. A page of text has more.
+SIGN_COLORS, MIN_SIGN = (4, 12), 0.93
+SIGN_TEXTURE, MAX_SIGN_DETAIL = 3.0, 0.6
 
 
 def luma(pixels: Pixels) -> Plane:
@@ -59,6 +64,36 @@ def both_grey(one: Pixels, other: Pixels, covered: Mask) -> tuple[Pixels, Pixels
     best = lumas[int(np.argmin(apart))]
     made = [np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8) for grey in best]
     return made[0], made[1]
+
+
+def main_colors(
+    values: NDArray[np.int16], count: int, tolerance: int
+) -> Iterator[tuple[NDArray[np.floating], NDArray[np.bool_]]]:
+    """Yield the most common colors of pixels (n, 3), and which pixels have each (n,), counted once.
+
+    tolerance  largest difference of a channel
+    """
+    left = np.ones(len(values), bool)
+    for _ in range(count):
+        if not left.any():
+            return
+        kinds = values[left] // 32 @ np.array([64, 8, 1])
+        color = np.median(values[left][kinds == np.bincount(kinds).argmax()], axis=0)
+        has = left & (np.abs(values - color).max(axis=1) <= tolerance)
+        left &= ~has
+        yield color, has
+
+
+def is_sign(pixels: Pixels) -> bool:
+    """Return whether an image is a sign, an icon or a letter: a few plain colors, and little detail."""
+    import cv2
+
+    values = pixels[::2, ::2].reshape(-1, 3).astype(np.int16)
+    if sum(has.mean() for _, has in main_colors(values, *SIGN_COLORS)) < MIN_SIGN:
+        return False
+    small = cv2.resize(luma(pixels), (96, 96), interpolation=cv2.INTER_AREA)
+    tiles = small.reshape(12, 8, 12, 8).std(axis=(1, 3))
+    return float((tiles >= SIGN_TEXTURE).mean()) <= MAX_SIGN_DETAIL
 
 
 def clipped(pixels: Pixels, covered: Mask) -> float:
