@@ -11,10 +11,11 @@ from PIL import Image
 from tests.duplicates.image_builders import scene
 
 from lookalike.duplicates.pixel_compare import (
+    MIN_ROUGH_AGREEMENT,
     PIXELS,
     GreyImage,
+    compare_overlap,
     compare_pixels,
-    may_overlap,
     mirror_keypoints,
     tile_agreement,
 )
@@ -69,14 +70,21 @@ def test_a_mirrored_crop_is_found_by_keypoints() -> None:
     assert found.orientation == 0 and found.inliers >= 8
 
 
-def test_parts_pass_the_rough_alignment_and_other_scenes_do_not() -> None:
+def test_parts_are_aligned_without_keypoints_and_other_scenes_are_not() -> None:
     image = scene(6)
     part = np.ascontiguousarray(image[20:150, 30:210])
     framed = np.pad(part, ((18, 18), (18, 18), (0, 0)), constant_values=255)
-    for changed in (part, part[:, ::-1], framed):
-        assert may_overlap(grey(image), grey(np.ascontiguousarray(changed)))
-        assert may_overlap(grey(np.ascontiguousarray(changed)), grey(image))
-    assert not may_overlap(grey(image), grey(scene(7)))
+    for changed, x, y in ((part, 30, 20), (part[:, ::-1], 30, 20), (framed, 12, 2)):
+        one, other = grey(np.ascontiguousarray(changed)), grey(image)
+        found = compare_overlap(one, other)
+        assert found is not None and found.is_promising and found.transform is not None
+        assert found.transform == pytest.approx(
+            np.array([[14, 0, 14 * x], [0, 14, 14 * y]]) / 15, abs=0.3
+        )
+        found = compare_overlap(other, one)
+        assert found is not None and found.is_promising
+    other_scene = compare_overlap(grey(image), grey(scene(7)))
+    assert other_scene is None or other_scene.agreement < MIN_ROUGH_AGREEMENT
 
 
 def test_a_small_detail_is_not_a_copy() -> None:

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     default="copies",
     show_default=True,
     help="The loosest kind to include: exact (the same bytes), copies (saved again, resized, and edits: "
-    "cropped, rotated, mirrored, brightened …), near (another shot of the same scene). Or only burst (shots of "
-    "one series), raw-jpeg (both files of one shot), live-photo (an image and its video).",
+    "cropped, rotated, mirrored, brightened …), near (another shot of the same scene). Or only burst "
+    "(shots of one series), raw-jpeg (both files of one shot), live-photo (an image and its video).",
 )
 @click.option(
     "--thorough/--quick",

@@ -10,11 +10,12 @@ import numpy as np
 
 from lookalike.duplicates.difference import Difference, find_difference
 from lookalike.duplicates.pixel_compare import (
+    MIN_ROUGH_AGREEMENT,
     GreyImage,
     PixelMatch,
     compare_aligned,
+    compare_overlap,
     compare_whole,
-    may_overlap,
 )
 from lookalike.duplicates.registration import Registered, refine, register
 from lookalike.duplicates.report import Kind
@@ -124,8 +125,13 @@ def _matches(one: GreyImage, other: GreyImage, *, scenes: bool) -> Iterator[Pixe
         yield direct
         if direct.is_promising and not scenes:
             return  # the pixels align them better than keypoints
-    if not scenes and not may_overlap(one, other):
-        return
+    if not scenes:
+        rough = compare_overlap(one, other)
+        if rough is None or rough.agreement < MIN_ROUGH_AGREEMENT:
+            return
+        if rough.is_promising:
+            yield rough
+            return
     aligned = compare_aligned(one, other)
     if aligned is not None:
         yield aligned

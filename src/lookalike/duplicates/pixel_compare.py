@@ -55,6 +55,9 @@ REFINE_FROM, REFINE_BELOW = 0.3, 0.95
 # also made brighter, or were cropped twice, reach .35 only after a refinement.
 MIN_ROUGH_AGREEMENT = 0.35
 
+# Largest difference (of 255) of what two roughly aligned images both show.
+MAX_APART = 24.0
+
 MIN_TILES = 12
 
 # Part of each image that the other must show: less is a detail, or a collage.
@@ -136,47 +139,42 @@ def compare_aligned(one: GreyImage, other: GreyImage) -> PixelMatch | None:
     """Align two images by keypoints, mirrored if necessary, and compare them."""
     plain = compare(one.keypoints, other.keypoints, min_inliers=MIN_INLIERS)
     if plain is not None:
-        return _compare_aligned(one.grey, other.grey, plain)
+        return _compare_keypoints(one.grey, other.grey, plain)
     flipped = compare(one.mirrored_keypoints, other.keypoints, min_inliers=MIN_INLIERS)
     if flipped is None:
         return None
-    found = _compare_aligned(np.ascontiguousarray(one.grey[:, ::-1]), other.grey, flipped)
+    found = _compare_keypoints(np.ascontiguousarray(one.grey[:, ::-1]), other.grey, flipped)
     return None if found is None else replace(found, mirrored=True)
 
 
-def may_overlap(one: GreyImage, other: GreyImage) -> bool:
-    """Return whether keypoints might align two images as copies, in one orientation or mirrored."""
-    import cv2
+def compare_overlap(one: GreyImage, other: GreyImage) -> PixelMatch | None:
+    """Align two images by small versions, in one orientation or mirrored, and compare them.
 
+    None if neither of them shows a part of the other.
+    """
     found = find_overlap(one.overview, other.overview)
     if found is None:
-        return False
+        return None
     more, less = (other, one) if found.swapped else (one, other)
-    height, width = less.overview.whole.shape
-    scale = SIDE / max(height, width)
-    size = (round(width * scale), round(height * scale))
-    target = cv2.resize(less.grey, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-    target = np.ascontiguousarray(target[:, ::-1]) if found.mirrored else target
-    # The image that shows more, so large that what both show has one size.
-    zoom = float(np.sqrt(abs(np.linalg.det(found.transform[:2, :2]))))
-    enlarged = scale / max(zoom, 0.3)
-    height, width = more.overview.whole.shape
-    wide = (round(width * enlarged), round(height * enlarged))
-    source = cv2.resize(more.grey, wide, interpolation=cv2.INTER_AREA)
-    transform = _zoom(enlarged) @ found.transform @ _zoom(1 / scale)
-    start = np.asarray(np.linalg.inv(transform)[:2], np.float64)
-    warped, covered = _warp(source, start, size)
-    agreement = tile_agreement(warped, target, covered)
-    if agreement is not None and agreement < MIN_ROUGH_AGREEMENT:
-        warped, covered = _warp(source, _refine(warped, target, covered, start), size)
-        agreement = tile_agreement(warped, target, covered)
-    return agreement is None or agreement >= MIN_ROUGH_AGREEMENT
+    transform = np.linalg.inv(_to_overview(more)) @ found.transform @ _to_overview(less)
+    if not found.swapped:
+        transform = np.linalg.inv(transform)
+        if found.mirrored:
+            transform = _mirror(other) @ transform @ _mirror(one)
+    grey = np.ascontiguousarray(one.grey[:, ::-1]) if found.mirrored else one.grey
+    match = _compare_aligned(grey, other.grey, transform, exact=False)
+    return None if match is None else replace(match, mirrored=found.mirrored)
 
 
-def _zoom(scale: float) -> NDArray[np.float64]:
-    """Return the map (3, 3) of the pixels of an image to those of a larger or smaller version."""
-    shift = (scale - 1) / 2
-    return np.array([[scale, 0, shift], [0, scale, shift], [0, 0, 1]])
+def _to_overview(image: GreyImage) -> NDArray[np.float64]:
+    """Return the map (3, 3) of the pixels of an image to those of its overview."""
+    x, y = (np.array(image.overview.whole.shape[::-1]) / np.array(image.grey.shape[::-1])).tolist()
+    return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
+
+
+def _mirror(image: GreyImage) -> NDArray[np.float64]:
+    """Return the map (3, 3) of the pixels of an image to those of its mirror image."""
+    return np.array([[-1.0, 0, image.grey.shape[1] - 1], [0, 1, 0], [0, 0, 1]])
 
 
 def compare_whole(one: GreyImage, other: GreyImage) -> PixelMatch | None:
@@ -194,17 +192,28 @@ def _oriented(grey: NDArray[np.float32], orientation: int) -> NDArray[np.float32
     return np.asarray(upright(cast(Pixels, grey), orientation), np.float32)
 
 
-def _compare_aligned(query: Pixels, candidate: Pixels, match: Match) -> PixelMatch | None:
-    """Warp the query onto the candidate as the keypoints say, and compare the tiles.
+def _compare_keypoints(query: Pixels, candidate: Pixels, match: Match) -> PixelMatch | None:
+    whole = np.vstack([match.transform, [0, 0, 1]])
+    found = _compare_aligned(query, candidate, whole, exact=True)
+    return None if found is None else replace(found, inliers=match.inliers)
+
+
+def _compare_aligned(
+    query: Pixels, candidate: Pixels, whole: NDArray[np.float64], *, exact: bool
+) -> PixelMatch | None:
+    """Warp the query onto the candidate by a transform (3, 3) of their pixels, and compare the tiles.
 
     Where the query would have to be enlarged, the candidate is warped instead: enlarged, it would look soft
     beside details that only the other image has.
+
+    exact  the transform is kept, and refined for the comparison only
     """
     import cv2
 
-    whole = np.vstack([match.transform, [0, 0, 1]])
-    magnification = match.scale
-    if magnification > 1:
+    given = whole
+    magnification = float(np.sqrt(abs(np.linalg.det(whole[:2, :2]))))
+    swapped = magnification > 1
+    if swapped:
         query, candidate = candidate, query
         whole, magnification = np.linalg.inv(whole), 1 / magnification
     height, width = candidate.shape
@@ -218,19 +227,21 @@ def _compare_aligned(query: Pixels, candidate: Pixels, match: Match) -> PixelMat
     warped, covered = _warp(soft, transform, size)
     agreement = tile_agreement(warped, target, covered)
     if agreement is not None and REFINE_FROM <= agreement < REFINE_BELOW:
-        warped, covered = _warp(soft, _refine(warped, target, covered, transform), size)
-        agreement = max(agreement, tile_agreement(warped, target, covered) or 0.0)
+        refined = _refine(warped, target, covered, transform)
+        warped, covered = _warp(soft, refined, size)
+        better = tile_agreement(warped, target, covered) or 0.0
+        if better > agreement and not exact:
+            whole = np.diag([1 / scale, 1 / scale, 1.0]) @ np.vstack([refined, [0, 0, 1]])
+        agreement = max(agreement, better)
+    if agreement is not None and agreement >= MIN_AGREEMENT and not exact:
+        given = _align(query, candidate, whole)
+        given = np.linalg.inv(given) if swapped else given
     if agreement is None:
         return None
     of_candidate = float(covered.mean())
     # The area of the query that lies inside the candidate, relative to its whole area.
     of_query = of_candidate * size[0] * size[1] / max(query.size * ratio**2, 1e-6)
-    return PixelMatch(
-        agreement,
-        min(of_candidate, of_query, 1.0),
-        inliers=match.inliers,
-        transform=match.transform,
-    )
+    return PixelMatch(agreement, min(of_candidate, of_query, 1.0), transform=given[:2])
 
 
 def _warp(
@@ -242,6 +253,21 @@ def _warp(
     warped = cv2.warpAffine(image, transform, size, flags=cv2.INTER_LINEAR)
     covered = cv2.warpAffine(np.ones(image.shape, np.float32), transform, size) > 0.99
     return np.asarray(warped, np.float32), np.asarray(covered)
+
+
+def _align(query: Pixels, candidate: Pixels, whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Refine a transform (3, 3) at full resolution, by what does not differ: frames and black corners would
+    pull it away."""
+    import cv2
+
+    size = (candidate.shape[1], candidate.shape[0])
+    warped, covered = _warp(query, whole[:2], size)
+    target = candidate.astype(np.float32)
+    x, y = warped[covered][::7], target[covered][::7]
+    gain, offset = np.polyfit(x, y, 1) if len(x) > 1 and np.ptp(x) > 0 else (1.0, 0.0)
+    apart = cv2.blur(np.abs(gain * warped + offset - target), (5, 5))
+    refined = _refine(warped, target, covered & (apart < MAX_APART), whole[:2])
+    return np.vstack([refined, [0, 0, 1]])
 
 
 def _refine(
