@@ -77,12 +77,11 @@ def test_parts_are_aligned_without_keypoints_and_other_scenes_are_not() -> None:
     for changed, x, y in ((part, 30, 20), (part[:, ::-1], 30, 20), (framed, 12, 2)):
         one, other = grey(np.ascontiguousarray(changed)), grey(image)
         found = compare_overlap(one, other)
-        assert found is not None and found.is_promising and found.transform is not None
-        assert found.transform == pytest.approx(
-            np.array([[14, 0, 14 * x], [0, 14, 14 * y]]) / 15, abs=0.3
-        )
-        found = compare_overlap(other, one)
-        assert found is not None and found.is_promising
+        assert found is not None and found.agreement > 0.6 and found.transform is not None
+        expected = np.array([[14, 0, 14 * x], [0, 14, 14 * y]]) / 15  # the image is shrunk to 14/15
+        assert found.transform == pytest.approx(expected, abs=0.6)
+        back = compare_overlap(other, one)
+        assert back is not None and back.agreement > 0.6
     other_scene = compare_overlap(grey(image), grey(scene(7)))
     assert other_scene is None or other_scene.agreement < MIN_ROUGH_AGREEMENT
 
