@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.duplicates.image_builders import scene
 from tests.images.raw_builder import dng
 from tests.images.test_formats import write_video
 from tests.library.test_takeout import XMP
@@ -131,11 +132,10 @@ def test_pages_of_tiff_and_frames_of_animations_are_images_by_option(
 def test_documents_with_one_cover_are_no_copies_and_those_of_the_same_pages_are(
     library: Library, folder: Path
 ) -> None:
-    write_pdf(folder / "a.pdf", [1, 2])
-    write_pdf(folder / "b.pdf", [1, 3])
-    write_pdf(folder / "c.pdf", [1, 2, 4])
-    write_pdf(folder / "d.pdf", [1])
-    plain(2).save(folder / "second.png")
+    for name, numbers in (("a", [1, 2]), ("b", [1, 3]), ("c", [1, 2, 4])):
+        first, *others = (Image.fromarray(scene(number)) for number in numbers)
+        first.save(folder / f"{name}.pdf", save_all=True, append_images=others)
+    Image.fromarray(scene(2)).save(folder / "second.png")
     index(library, folder)
     assert not library.duplicates().groups
     (folder / "again.pdf").write_bytes((folder / "a.pdf").read_bytes() + b"\n% saved again\n")
