@@ -56,7 +56,7 @@ def test_times_of_one_camera_tell_shots_apart(kind: str, other: str | None, expe
 def test_two_exposures_of_one_moment_are_two_shots() -> None:
     one, other = (shot("2024-05-01T12:00:00", exposure=f"1/{n} s") for n in (60, 250))
     for kind in ("copy", "edit", "near"):
-        found = by_time(Link(kind, 1.0, ""), one, other)  # type: ignore[arg-type]
+        found = by_time(Link(kind, 1.0, ""), one, other)
         assert (found.kind, found.evidence) == ("burst", "exposed differently: 1/60 s and 1/250 s")
     assert by_time(Link("copy", 1.0, ""), one, shot("2024-05-01T12:00:00")).kind == "copy"
 

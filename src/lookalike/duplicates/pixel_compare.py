@@ -156,14 +156,18 @@ def compare_overlap(one: GreyImage, other: GreyImage) -> PixelMatch | None:
     if found is None:
         return None
     more, less = (other, one) if found.swapped else (one, other)
-    transform = np.linalg.inv(_to_overview(more)) @ found.transform @ _to_overview(less)
+    transform = _inverse(_to_overview(more)) @ found.transform @ _to_overview(less)
     if not found.swapped:
-        transform = np.linalg.inv(transform)
+        transform = _inverse(transform)
         if found.mirrored:
             transform = _mirror(other) @ transform @ _mirror(one)
     grey = np.ascontiguousarray(one.grey[:, ::-1]) if found.mirrored else one.grey
     match = _compare_aligned(grey, other.grey, transform, exact=False)
     return None if match is None else replace(match, mirrored=found.mirrored)
+
+
+def _inverse(transform: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(np.linalg.inv(transform), np.float64)
 
 
 def _to_overview(image: GreyImage) -> NDArray[np.float64]:
@@ -215,7 +219,7 @@ def _compare_aligned(
     swapped = magnification > 1
     if swapped:
         query, candidate = candidate, query
-        whole, magnification = np.linalg.inv(whole), 1 / magnification
+        whole, magnification = _inverse(whole), 1 / magnification
     height, width = candidate.shape
     scale = SIDE / max(height, width)
     size = (max(TILE, round(width * scale)), max(TILE, round(height * scale)))
@@ -235,7 +239,7 @@ def _compare_aligned(
         agreement = max(agreement, better)
     if agreement is not None and agreement >= MIN_AGREEMENT and not exact:
         given = _align(query, candidate, whole)
-        given = np.linalg.inv(given) if swapped else given
+        given = _inverse(given) if swapped else given
     if agreement is None:
         return None
     of_candidate = float(covered.mean())
@@ -292,7 +296,7 @@ def _refine(
         )
     except cv2.error:  # no convergence where the images differ
         return transform
-    back = np.linalg.inv(np.vstack([found.astype(np.float64), [0, 0, 1]]))
+    back = _inverse(np.vstack([found.astype(np.float64), [0, 0, 1]]))
     return np.asarray((back @ np.vstack([transform, [0, 0, 1]]))[:2], np.float64)
 
 
