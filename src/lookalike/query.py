@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypedDict, Unpack, overload
 
@@ -223,8 +224,8 @@ class Query:
             )
         if self.terms and all(term.weight < 0 for term in self.terms):
             raise UsageError("only negative terms: say also what to look for")
-        for option in OPTIONS:
-            if (value := getattr(self, option.name)) is not option.default:
+        for option, value in zip(OPTIONS, option_values(self), strict=True):
+            if value is not option.default:
                 option.check(value)
 
     def _check_list(self) -> None:
@@ -264,6 +265,9 @@ class Query:
 
 OPTIONS: tuple[Option, ...] = tuple(one for one in options_of(Query) if one.name != "terms")
 """The options of a query, in the order of the fields."""
+
+option_values = attrgetter(*(one.name for one in OPTIONS))
+"""Returns the values of the options of a query, as a tuple."""
 
 if Query.__doc__:  # `python -OO` removes docstrings
     Query.__doc__ += "".join(f"\n    {each.name:<20} {each.help}" for each in OPTIONS)
@@ -332,7 +336,7 @@ class Embeddings:
     texts: NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Hit:
     """One result. `path` is relative to the folder `root`; `file` joins both.
 
@@ -352,7 +356,8 @@ class Hit:
     matched_in       metadata that has a word of the query's text: "caption", "ocr_text" (text in the image) …
     dominant_color   of this image, "#rrggbb"; None if it is not known
 
-    "digits" is the precision of a float in JSON and CSV.
+    "digits" is the precision of a float in JSON and CSV. Not frozen, which would take ten times as long to
+    make, a twentieth of a search; but hits are cached: change a copy (`dataclasses.replace`).
     """
 
     rank: int

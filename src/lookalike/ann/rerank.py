@@ -51,10 +51,9 @@ def rerank(
     found = np.empty((len(queries), k), np.int64)
     similarities = np.empty(found.shape, np.float32)
     for number, query in enumerate(queries):
-        rows = candidates[number]
-        if scores is not None:
-            rows = rows[_possible_unit(scores[number], k, len(query))]
-        rows = np.sort(rows)
+        possible = slice(None) if scores is None else _possible_unit(scores[number], k, len(query))
+        rows = candidates[number, possible].copy()
+        rows.sort()
         rows = rows[rows.searchsorted(0) :]
         stored = matrix.take(rows, axis=0)
         if scores is None and len(rows) > k:

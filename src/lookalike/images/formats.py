@@ -114,10 +114,9 @@ RAW_OF, LIVE_OF = "the raw file of ", "the video of the live photo "
 
 def still_of(reason: str) -> str | None:
     """Return the name of the image that a file belongs to, by its stored reason; None if it is its own."""
-    for start in (RAW_OF, LIVE_OF):
-        if reason.startswith(start):
-            return reason.removeprefix(start)
-    return None
+    if not reason.startswith((RAW_OF, LIVE_OF)):
+        return None
+    return reason.removeprefix(RAW_OF).removeprefix(LIVE_OF)
 
 
 def missing_extra(reason: str) -> tuple[str, str] | None:

@@ -37,7 +37,7 @@ Identity: TypeAlias = tuple[int, int]
 """Device and inode of a folder."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FoundFile:
     """A file: its path (the source's path joined with the rest), size, modification time and inode.
 
@@ -51,7 +51,7 @@ class FoundFile:
     validated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Entry:
     """One name in a folder. A link counts as its target."""
 

@@ -16,6 +16,8 @@ STILL_SUFFIXES = tuple(
 )
 """Suffixes of images beside which a raw file or a video may lie, the likeliest first."""
 
+COMPANION_SUFFIXES = RAW_SUFFIXES | VIDEO_SUFFIXES
+
 
 class StillFinder:
     """Finds stills below one source. Lists each folder that has raw files or videos once.
@@ -32,7 +34,7 @@ class StillFinder:
     def find(self, found: FoundFile) -> str | None:
         """Return the path of the still that a file may belong to, or None."""
         stem, suffix = os.path.splitext(found.path)  # noqa: PTH122
-        if not self._active or suffix.lower() not in RAW_SUFFIXES | VIDEO_SUFFIXES:
+        if not self._active or suffix.lower() not in COMPANION_SUFFIXES:
             return None
         folder, name = os.path.split(stem)
         if self._listed[0] != folder:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,7 @@ from lookalike.vectors.blocks import Floats
 from lookalike.vectors.similarity import normalise
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ResolvedTerm:
     """A term other than text, looked up in the library once for all spaces.
 
@@ -47,19 +46,21 @@ class BatchContext:
         self.snapshot = snapshot
         self.encodes_text = encodes_text
         self.words_of = words_of
+        self._spaces: list[Space] = []
         self._filtered: dict[str, Ids] = {}
         self._vectors: dict[str, dict[int, NDArray[np.float32] | None]] = {}
         self._digests: dict[Path | bytes, tuple[int, bytes] | None] = {}
 
-    @cached_property
+    @property
     def spaces(self) -> Sequence[Space]:
         """The spaces that can be searched; `UsageError` if there is none."""
-        spaces = [space for space in self.snapshot.spaces() if space.current]
-        if not spaces:
+        if not self._spaces:
+            self._spaces = [space for space in self.snapshot.spaces() if space.current]
+        if not self._spaces:
             raise UsageError(
                 "the library is empty: index a folder first (`lookalike index FOLDER`)"
             )
-        return spaces
+        return self._spaces
 
     def filter_ids(self, where: str | None) -> Ids | None:
         """Return the ids of the images that pass a filter."""
@@ -149,10 +150,10 @@ class BatchContext:
 
     def _load(self, space: Space, ids: list[int]) -> None:
         vectors = self.snapshot.vectors(space.key, np.array(ids, np.int64))
-        missing = set(np.flatnonzero(np.isnan(vectors).any(axis=1)).tolist())
+        missing = np.isnan(vectors[:, 0]).tolist()
         rows = summand(space, vectors)[:, None]
         self._vectors.setdefault(space.key, {}).update(
-            {id: None if row in missing else rows[row] for row, id in enumerate(ids)}
+            {id: None if none else row for id, row, none in zip(ids, rows, missing, strict=True)}
         )
 
 

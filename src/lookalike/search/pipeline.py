@@ -199,13 +199,19 @@ def _hits(
     first = rankings[0].subquery
     by_similarity = single and first is not None and not first.scores
     any_orientation = candidates.plan.query.any_orientation
+    scores, relevance = candidates.scores, candidates.relevance
+    copies, matches = candidates.copies, candidates.matches
     by_region = [ranking for ranking in rankings if ranking.regions]
     found = []
     for rank, id in enumerate(candidates.order, start=1):
-        (root, path, metadata, width, height, color), match = fields[id], candidates.matches.get(id)
-        long = width and height and max(width, height) > MAX_ASPECT_RATIO * min(width, height)
+        root, path, metadata, width, height, color = fields[id]
+        match, score = matches.get(id), scores[id]
+        long = (
+            width
+            and height
+            and (width > MAX_ASPECT_RATIO * height or height > MAX_ASPECT_RATIO * width)
+        )
         size = (width or 1, height or 1) if long else (1, 1)
-        score = candidates.scores[id]
         found.append(
             Hit(  # in the order of its fields: a fifth faster than by name
                 rank,
@@ -214,11 +220,13 @@ def _hits(
                 folders[root],
                 score,
                 score if by_similarity else None,
-                candidates.relevance.get(id),
+                relevance.get(id),
                 metadata,
-                candidates.copies.get(id, 0),
+                copies.get(id, 0),
                 _orientation(rankings, id) if any_orientation else None,
-                _verified_box(match, size) if match else _box(by_region, id, size),
+                _verified_box(match, size)
+                if match
+                else (_box(by_region, id, size) if by_region else None),
                 match.inliers if match else 0,
                 {} if single else {r.name: r.scores[id] for r in rankings if id in r.scores},
                 _coverage(rankings, id, size) if long else None,

@@ -70,7 +70,7 @@ Source: TypeAlias = NDArray[np.float32] | EncodeRequest
 """Source of the vector of a term: known, (1, width), or to be computed."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SubQuery:
     """One search of one space; its result is one ranking.
 
@@ -103,7 +103,7 @@ class SubQuery:
         return f"content ({self.space.name})" if self.is_text else self.space.name
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class QueryPlan:
     """A query made ready to run.
 

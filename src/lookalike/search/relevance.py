@@ -115,17 +115,11 @@ class BackgroundSamples:
             vectors[np.isnan(vectors)] = 0
             backgrounds = self.backgrounds(snapshot, space, similarity, vectors)
             thresholds = thresholds_of(space, similarity, backgrounds, variants=1)
-            found |= zip(missing, thresholds, strict=True)
-            self.keep(space, similarity, found)
+            new = dict(zip(missing, thresholds, strict=True))
+            found |= new
+            if len(kept) < MAX_KEPT:
+                kept |= new
         return found
-
-    def keep(
-        self, space: Space, similarity: Similarity, found: Mapping[int, Thresholds | None]
-    ) -> None:
-        """Keep the thresholds of images of the library for `thresholds`."""
-        kept = self._thresholds.setdefault((space.key, similarity), {})
-        if len(kept) < MAX_KEPT:
-            kept |= found
 
     def backgrounds(
         self,
@@ -206,9 +200,6 @@ class RelevanceScale:
             )
             found = thresholds_of(space, similarity, backgrounds, variants=variants)
             self._found |= {id(one): each for one, each in zip(group, found, strict=True)}
-            if stored:  # the image is among its own hits: they need the same
-                ids = [one.image_id or 0 for one in group]
-                self._samples.keep(space, similarity, dict(zip(ids, found, strict=True)))
 
     def of(self, subquery: SubQuery) -> Thresholds | None:
         """Return the thresholds of a subquery; None for text and in libraries that are too small."""
@@ -230,20 +221,23 @@ class RelevanceScale:
         What is strong or better from the side of the query is judged from the side of the image, too, and
         the lower of both counts.
         """
-        levels: dict[int, int] = {}
+        levels: list[dict[int, int]] = []
         for ranking in rankings:
             thresholds = self.of(ranking.subquery) if ranking.subquery else None
             if ranking.subquery is None or thresholds is None:
                 continue
             scores = ranking.scores
             found = {id: bisect_right(thresholds, scores[id]) for id in ids if id in scores}
-            high = [id for id, level in found.items() if level >= STRONG]
+            itself = ranking.subquery.image_id  # judged already
+            high = [id for id, level in found.items() if level >= STRONG and id != itself]
             for id, own in self.of_images(ranking.subquery, high).items():
                 if own is not None:
                     found[id] = min(found[id], bisect_right(own, scores[id]))
-            for id, level in found.items():
-                levels[id] = max(level, levels.get(id, 0))
-        return {id: RELEVANCES[level] for id, level in levels.items()}
+            levels.append(found)
+        highest = levels[0] if levels else {}
+        for found in levels[1:]:
+            highest |= {id: level for id, level in found.items() if level > highest.get(id, -1)}
+        return {id: RELEVANCES[level] for id, level in highest.items()}
 
 
 def at_least(relevance: Relevance | None, lowest: Relevance) -> bool:

@@ -7,14 +7,10 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import fields, replace
-from operator import attrgetter
+from dataclasses import replace
 from pathlib import Path
 
-from lookalike.query import Hits, Query, Term
-
-OPTIONS = attrgetter(*(field.name for field in fields(Query) if field.name != "terms"))
-"""All options of a query, as a part of its key."""
+from lookalike.query import Hits, Query, Term, option_values
 
 CAPACITY = 256
 """Results: the last pages that a few people looked at, in about a megabyte."""
@@ -75,7 +71,7 @@ def cache_key(query: Query) -> Hashable | None:
     keys = [_term_key(term, any_orientation=query.any_orientation) for term in query.terms]
     if query.feedback or query.explain_plan or None in keys:
         return None
-    return tuple(keys), OPTIONS(query)
+    return tuple(keys), option_values(query)
 
 
 def _term_key(term: Term, *, any_orientation: bool) -> Hashable | None:

@@ -40,7 +40,7 @@ SIMILAR_WORDS = "captions (similar words)"
 """Its name where a text has a typo, and captions with similar words are found."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ranking:
     """Scores by image id, from one subquery or from the captions.
 
@@ -57,7 +57,7 @@ class Ranking:
     regions: Mapping[int, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Candidates:
     """The images that may become hits of one query.
 
@@ -119,7 +119,7 @@ def search_spaces(snapshot: Snapshot, plans: Sequence[QueryPlan]) -> list[list[R
 
 def _search_space(
     snapshot: Snapshot, plans: Sequence[QueryPlan], subqueries: Sequence[SubQuery]
-) -> NeighbourLists:
+) -> Neighbours:
     """Return the neighbours of the vectors of subqueries of one group, each with its plan."""
     first, space = plans[0], subqueries[0].space
     vectors = np.concatenate([one.vectors for one in subqueries])
@@ -137,28 +137,10 @@ def _search_space(
         details["vectors"] = len(vectors)
         passing = space.count if first.filter_ids is None else len(first.filter_ids)
         details["images"] = min(space.count, passing)
-    return as_lists(found)
+    return found
 
 
-@dataclass(frozen=True, slots=True)
-class NeighbourLists:
-    """`Neighbours` as Python numbers: converting thousands of rows at once is faster."""
-
-    ids: list[list[int]]
-    similarities: list[list[float]]
-    regions: list[list[int]] | None
-    exact: bool
-
-
-def as_lists(neighbours: Neighbours) -> NeighbourLists:
-    """Convert arrays to lists."""
-    regions = None if neighbours.regions is None else neighbours.regions.tolist()
-    return NeighbourLists(
-        neighbours.ids.tolist(), neighbours.similarities.tolist(), regions, neighbours.exact
-    )
-
-
-def to_ranking(subquery: SubQuery, neighbours: NeighbourLists, first: int, depth: int) -> Ranking:
+def to_ranking(subquery: SubQuery, neighbours: Neighbours, first: int, depth: int) -> Ranking:
     """Return the ranking of a subquery from its rows, which begin at `first`, of a shared search.
 
     Of the several vectors of a subquery (orientations), the nearest counts for each image.
@@ -168,8 +150,8 @@ def to_ranking(subquery: SubQuery, neighbours: NeighbourLists, first: int, depth
     regions: dict[int, int] = {}
     for orientation in range(len(subquery.vectors)):
         row = first + orientation
-        ids = neighbours.ids[row][:depth]
-        similarities = neighbours.similarities[row][:depth]
+        ids = neighbours.ids[row, :depth].tolist()
+        similarities = neighbours.similarities[row, :depth].tolist()
         if ids and ids[-1] < 0:
             ids = [id for id in ids if id >= 0]
         found = dict(zip(ids, similarities, strict=False))
@@ -178,7 +160,7 @@ def to_ranking(subquery: SubQuery, neighbours: NeighbourLists, first: int, depth
         scores |= found
         orientations |= dict.fromkeys(found, orientation)
         if neighbours.regions is not None:
-            nearest = zip(ids, neighbours.regions[row], strict=False)
+            nearest = zip(ids, neighbours.regions[row].tolist(), strict=False)
             regions |= {id: region for id, region in nearest if id in found}
     return Ranking(
         subquery.name, subquery.weight, scores, neighbours.exact, subquery, orientations, regions
@@ -305,7 +287,7 @@ def _score_missing(snapshot: Snapshot, ranking: Ranking, ids: Sequence[int]) -> 
         among=missing,
         exact=True,
     )
-    rest = score_words(snapshot, to_ranking(subquery, as_lists(neighbours), 0, len(missing)))
+    rest = score_words(snapshot, to_ranking(subquery, neighbours, 0, len(missing)))
     return replace(
         ranking,
         scores=ranking.scores | rest.scores,

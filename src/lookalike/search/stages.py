@@ -12,16 +12,16 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, TypeAlias
+from operator import attrgetter
+from typing import Any
 
 from lookalike.query import Stage
 
 log = logging.getLogger("lookalike.search")
 log.addHandler(logging.NullHandler())  # otherwise Python writes warnings to stderr by itself
 
-# Name, start, seconds and details of the stages of the search that runs, in the order in which they ended.
-_Record: TypeAlias = tuple[str, float, float, dict[str, Any]]
-_RECORDED: ContextVar[list[_Record] | None] = ContextVar("stages", default=None)
+# The stages of the search that runs, in the order in which they ended.
+_RECORDED: ContextVar[list[stage] | None] = ContextVar("stages", default=None)
 
 
 class stage:
@@ -33,20 +33,19 @@ class stage:
     Every search has some, so this is cheaper than a generator.
     """
 
-    __slots__ = ("_details", "_name", "_started")
+    __slots__ = ("details", "name", "seconds", "started")
 
     def __init__(self, name: str, **details: Any) -> None:
-        self._name, self._details = name, details
+        self.name, self.details = name, details
 
     def __enter__(self) -> dict[str, Any]:
-        self._started = time.perf_counter()
-        return self._details
+        self.started = time.perf_counter()
+        return self.details
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        recorded = _RECORDED.get()
-        if error is None and recorded is not None:
-            seconds = time.perf_counter() - self._started
-            recorded.append((self._name, self._started, seconds, self._details))
+        self.seconds = time.perf_counter() - self.started
+        if error is None and (recorded := _RECORDED.get()) is not None:
+            recorded.append(self)
 
 
 @contextmanager
@@ -58,7 +57,7 @@ def record_stages(queries: int, slow: float, *, explain: bool) -> Iterator[list[
     explain  the caller needs them
     """
     stages: list[Stage] = []
-    recorded: list[_Record] = []
+    recorded: list[stage] = []
     before = _RECORDED.set(recorded)
     started = time.perf_counter()
     try:
@@ -69,8 +68,10 @@ def record_stages(queries: int, slow: float, *, explain: bool) -> Iterator[list[
     traced = "opentelemetry.trace" in sys.modules
     if not (explain or traced or seconds >= slow):
         return
-    recorded.sort(key=lambda one: one[1])
-    stages += [Stage(name, at - started, taken, details) for name, at, taken, details in recorded]
+    stages += [
+        Stage(one.name, one.started - started, one.seconds, one.details)
+        for one in sorted(recorded, key=attrgetter("started"))
+    ]
     if seconds >= slow:
         _log_slow(queries, seconds, stages)
     if traced:

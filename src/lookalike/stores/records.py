@@ -113,7 +113,7 @@ class Space:
         return self.dim if self.boxes is None else self.dim // len(self.boxes)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FileState:
     """Stored state of the file at a path: enough to tell unchanged from changed.
 

@@ -119,7 +119,7 @@ class Unrelated:
         return 1 - math.exp(left[last] + slope * (max(wanted, steps[0]) - steps[last]))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Background:
     """Three quantiles of the similarities of a query to a sample of the library.
 
@@ -162,24 +162,18 @@ class Background:
             found = -np.square(found)
         rising = np.sort(found, axis=1)  # in a tenth of the time of np.quantile
         last = found.shape[1] - 1
-        quantiles = np.stack(
-            [
-                _quantile(rising, 0.5),
-                _quantile(rising, 0.8413),
-                rising[:, min(int(0.99 * last), last - POSSIBLE_COPIES)],
-            ],
-            axis=1,
-        )
+        middle, upper = 0.5 * last, 0.8413 * last
+        places = [int(middle), math.ceil(middle), int(upper), math.ceil(upper)]
+        places.append(min(int(0.99 * last), last - POSSIBLE_COPIES))
         identity = 1.0 if similarity == "cosine" else 0.0
-        nearest = np.full(len(starts), -1.0)
+        nearest = np.array([-1.0] * len(starts))
         if reference is not None and reference.shape[1] >= REFERENCE_RANK:
             best = np.maximum.reduceat(reference, starts, axis=0)
             nearest = np.partition(best, -REFERENCE_RANK, axis=1)[:, -REFERENCE_RANK]
+        picked = zip(rising[:, places].tolist(), nearest.tolist(), strict=True)
         return [
-            cls(median, upper, highest, identity, count, other)
-            for (median, upper, highest), other in zip(
-                quantiles.tolist(), nearest.tolist(), strict=True
-            )
+            cls(a + middle % 1 * (b - a), c + upper % 1 * (d - c), highest, identity, count, near)
+            for (a, b, c, d, highest), near in picked
         ]
 
     def thresholds(
@@ -227,13 +221,6 @@ class Background:
 def _towards(identity: float, low: float, part: float) -> float:
     """Return the similarity that is that part of the way from `low` to identity."""
     return low + part * max(identity - low, MIN_SPREAD)
-
-
-def _quantile(rising: Floats, share: float) -> Floats:
-    """Return the quantile of each sorted row (n, m), interpolated linearly."""
-    position = share * (rising.shape[1] - 1)
-    low, high = rising[:, math.floor(position)], rising[:, math.ceil(position)]
-    return low + np.float32(position % 1) * (high - low)
 
 
 def _distance(value: float) -> float:

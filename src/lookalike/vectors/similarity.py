@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lookalike.errors import UsageError
 from lookalike.vectors import Similarity as Similarity
 from lookalike.vectors.blocks import BLOCK_BYTES, Floats, Rows, blocks
-from lookalike.vectors.exact import MAX_PENDING, ExactTopK
+from lookalike.vectors.exact import MAX_PENDING, TINY, ExactTopK
 
 Real = TypeVar("Real", np.float32, np.float64)
 
@@ -52,8 +52,7 @@ def normalise(vectors: Floats) -> NDArray[np.float32]:
         largest[largest == 0.0] = 1.0
         wide /= largest
     lengths = np.sqrt(np.einsum("...i,...i->...", wide, wide))[..., None]
-    lengths[lengths == 0.0] = 1.0
-    wide /= lengths
+    wide /= np.maximum(lengths, TINY)
     return wide.astype(np.float32)
 
 

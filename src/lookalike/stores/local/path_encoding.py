@@ -10,6 +10,8 @@ from pathlib import Path
 from lookalike.object_storage import is_url
 from lookalike.stores.records import IMPORTED, Root
 
+ROOTED = ("/", "\\")
+
 
 def encode_path(path: str) -> str | bytes:
     """Return a path as SQLite can hold it.
@@ -33,8 +35,8 @@ def decode_path(stored: str | bytes) -> str:
 def decode_image_path(stored: str | bytes) -> str:
     """Return the path of an image below its root. One that leads out of it, which no indexing has written
     and a stranger may have, is read as one of a file that does not exist."""
-    path = decode_path(stored)
-    if ".." in path or path[:1] in ("/", "\\") or "\0" in path or (os.name == "nt" and ":" in path):
+    path = stored if isinstance(stored, str) else decode_path(stored)
+    if ".." in path or path[:1] in ROOTED or "\0" in path or (os.name == "nt" and ":" in path):
         parts = path.replace("\0", "�").split("/")
         path = "/".join("…" if part == ".." else part for part in parts).lstrip("/\\")
         if os.name == "nt":

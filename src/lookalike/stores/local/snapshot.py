@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +50,7 @@ class CatalogueState:
     spaces   by key
     mapped   vectors by space id; those that cannot be read are missing
     fitted   arrays by space id
+    described  spaces by id, as they were last described
     """
 
     version: Hashable
@@ -57,6 +58,7 @@ class CatalogueState:
     mapped: Mapping[int, MappedVectors]
     fitted: Mapping[int, Mapping[str, NDArray[np.generic]]]
     roots: Sequence[Root]
+    described: dict[int, Space] = field(default_factory=dict)
 
 
 class LocalSnapshot:
@@ -94,8 +96,13 @@ class LocalSnapshot:
 
     def spaces(self) -> list[Space]:
         """See `Snapshot`."""
-        return [
-            Space(
+        return list(map(self._space, self._state.spaces.values()))
+
+    def _space(self, row: SpaceRow) -> Space:
+        index = self._indexes.info(row, self._stamp(row))
+        space = self._state.described.get(row.id)
+        if space is None or space.index is not index:
+            space = self._state.described[row.id] = Space(
                 key=row.key,
                 name=row.name,
                 revision=row.revision,
@@ -107,10 +114,9 @@ class LocalSnapshot:
                 count=row.rows - row.deleted,
                 bytes=row.rows * (row_bytes(row) + 8),
                 fitted=self._state.fitted.get(row.id),
-                index=self._indexes.info(row, self._stamp(row)),
+                index=index,
             )
-            for row in self._state.spaces.values()
-        ]
+        return space
 
     # Vectors
 

@@ -97,18 +97,19 @@ class MappedVectors:
 
     def is_cut(self) -> bool:
         """Return whether a file has become shorter than what is mapped of it."""
-        return any(one.size() < len(one) for one in self.maps)
+        return any([one.size() < len(one) for one in self.maps])  # noqa: C419 - on every search
 
     def rows_of(self, ids: Ids) -> Rows:
         """Return the row of each image, -1 where it has none.
 
         Takes a binary search in the ordered part, and another in the rest, which is sorted once.
         """
-        rows = np.full(len(ids), -1, np.int64)
         if self.ordered:
             head = self.ids[: self.ordered]
             place = np.minimum(head.searchsorted(ids), self.ordered - 1)
             rows = np.where(head[place] == ids, place, -1)
+        else:
+            rows = np.full(len(ids), -1, np.int64)
         if self.ordered < len(self.ids):
             order = self._tail_order()
             tail = self.ids[self.ordered :]
