@@ -107,6 +107,16 @@ def test_svg_is_drawn_at_the_size_that_is_needed() -> None:
 
 
 @pytest.mark.parametrize(
+    "family", ["", "sans-serif", "Arial", "No Such Font", "monospace", "cursive"]
+)
+def test_the_text_of_an_svg_is_drawn_whatever_fonts_there_are(family: str) -> None:
+    pytest.importorskip("resvg_py")
+    font = f'font-family="{family}"' if family else ""
+    text = SVG.format('width="90" height="40"', f'<text y="30" font-size="30" {font}>Ab</text>')
+    assert (decode(text.encode(), specs=()).pixels < 100).mean() > 0.02
+
+
+@pytest.mark.parametrize(
     "part",
     [
         '<image href="http://127.0.0.1:9/a.png" width="9" height="9"/>',
@@ -149,6 +159,20 @@ def test_pages_of_a_pdf_are_drawn() -> None:
     assert is_red_then_blue(first)
     assert is_red_then_blue(decode(data, specs=(), page="2"), downwards=True)
     assert refused(data, page="3").outcome is Outcome.MISSING
+
+
+def test_what_is_filled_into_the_form_of_a_pdf_is_drawn() -> None:
+    pytest.importorskip("pypdfium2")
+    objects = (
+        "<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[4 0 R]/DR<</Font<</H 5 0 R>>>>>>>>",
+        "<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        "<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 60]/Annots[4 0 R]>>",
+        "<</Type/Annot/Subtype/Widget/FT/Tx/T(a)/V(Ada)/Rect[0 0 200 60]/DA(/H 40 Tf 0 g)/P 3 0 R/F 4>>",
+        "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+    )
+    numbered = (f"{number} 0 obj{one}endobj\n" for number, one in enumerate(objects, 1))
+    data = f"%PDF-1.4\n{''.join(numbered)}trailer<</Root 1 0 R>>".encode()
+    assert (decode(data, specs=()).pixels < 100).mean() > 0.02
 
 
 def test_pdf_that_cannot_be_read_says_why() -> None:

@@ -37,6 +37,7 @@ def decode_pdf(data: bytes, page: str, scale: Callable[[int, int], float]) -> De
             raise ImageError(Outcome.UNREADABLE, "the PDF has no pages")
         if not 1 <= number <= count:
             raise ImageError(Outcome.MISSING, f"the PDF has no page {number} (any more)")
+        document.init_forms()  # draws what is filled into forms; there is no JavaScript in this PDFium
         drawn = document[number - 1]
         points = drawn.get_size()
         if not min(points) > 0:

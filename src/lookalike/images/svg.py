@@ -9,6 +9,10 @@ import io
 import re
 import zlib
 from collections.abc import Callable
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 from xml.parsers import expat
 
 import numpy as np
@@ -56,7 +60,11 @@ def decode_svg(
     wanted = [max(1, round(side * factor)) for side in size]
     try:
         drawn = resvg_py.svg_to_bytes(
-            svg_string=text.decode(), background="white", width=wanted[0], height=wanted[1]
+            svg_string=text.decode(),
+            background="white",
+            width=wanted[0],
+            height=wanted[1],
+            **_fonts(),
         )
     except (ValueError, UnicodeDecodeError) as error:
         raise ImageError(
@@ -64,6 +72,21 @@ def decode_svg(
         ) from None
     with Image.open(io.BytesIO(bytes(drawn)), formats=["PNG"]) as image:
         return Decoded(np.asarray(image.convert("RGB")), Facts(*size, "svg"))
+
+
+@cache
+def _fonts() -> dict[str, Any]:
+    """Return fonts for what the system lacks, from Matplotlib: without a font, text is not drawn at all."""
+    found = find_spec("matplotlib")
+    folders = (found and found.submodule_search_locations) or ()
+    families = {
+        **dict.fromkeys(("font_family", "sans_serif_family", "cursive_family"), "DejaVu Sans"),
+        "fantasy_family": "DejaVu Sans",
+        "serif_family": "DejaVu Serif",
+        "monospace_family": "DejaVu Sans Mono",
+    }
+    fonts = [Path(folder, "mpl-data", "fonts", "ttf") for folder in folders]
+    return {**families, "font_files": [str(one) for at in fonts for one in at.glob("DejaVuS*.ttf")]}
 
 
 def _text(data: bytes) -> bytes:
