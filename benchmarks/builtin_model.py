@@ -26,7 +26,7 @@ from lookalike.images.resize import fit
 from lookalike.workers.limits import Limits
 
 BUILT_IN = Path(__file__).parents[1] / "src/lookalike/extractors/models/lookalike.onnx"
-BATCH = 16
+BATCH = 8
 Run = Callable[[Sequence[Pixels]], NDArray[np.float32]]
 
 

@@ -16,6 +16,7 @@ import pytest
 from lookalike.extractors.interface import RunsIn, Vectors
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.vectors.similarity import Similarity
+from lookalike.workers import worker_process
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -51,10 +52,31 @@ class MeanColour:
         return np.array(means, np.float32).reshape(len(images), 3)
 
 
+# As in a server: the next test that indexes a few images need not start workers again.
+worker_process.keep(2, ignored=["PYTEST_CURRENT_TEST"])
+
+
 def pytest_sessionfinish() -> None:
     """End the database server: workers of pytest-xdist may be killed before they do so at their exit."""
     if (module := sys.modules.get("tests.stores.postgres_server")) is not None:
         module.stop()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """End the Milvus server after the last test of its group: it uses a tenth of a core when idle.
+
+    Without pytest-xdist the tests of the group are spread among the others.
+    """
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    if _group(item) == "milvus" and (nextitem is None or _group(nextitem) != "milvus"):
+        sys.modules["tests.stores.milvus_server"].stop()
+
+
+def _group(item: pytest.Item) -> object:
+    marker = item.get_closest_marker("xdist_group")
+    return None if marker is None else marker.args[0]
 
 
 @pytest.fixture

@@ -92,15 +92,21 @@ def _start() -> Any:
             started.stop()
         shutil.rmtree(folder, ignore_errors=True)
         return f"Milvus does not start here: {error}"
-    owner = os.getpid()
-
-    def stop() -> None:
-        if os.getpid() == owner:
-            started.stop()
-            shutil.rmtree(folder, ignore_errors=True)
-
-    atexit.register(stop)
+    atexit.register(stop, os.getpid())
     return started
+
+
+def stop(owner: int | None = None) -> None:
+    """End the server of this process, if there is one: it is never idle."""
+    if owner not in {None, os.getpid()} or not _start.cache_info().currsize:
+        return
+    started = _start()
+    if not isinstance(started, str):
+        started.stop()
+        shutil.rmtree(started.config.base_data_dir, ignore_errors=True)
+    _start.cache_clear()
+    _unused.clear()
+    _made.clear()
 
 
 def _wait(started: Any) -> None:

@@ -84,3 +84,13 @@ class DyingWork:
 
     def __call__(self, task: Any) -> Any:
         return task
+
+
+@dataclass(frozen=True)
+class Add:
+    """Work that adds a number."""
+
+    number: int
+
+    def __call__(self, task: int) -> int:
+        return task + self.number

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.workers.pool_tasks import work
+from tests.workers.pool_tasks import Add, work
 
+from lookalike.workers.limits import Limits
 from lookalike.workers.pool import Pool
-from lookalike.workers.worker_process import end_prestarted, prestart, prestarted
+from lookalike.workers.worker_process import end_prestarted, keep, prestart, prestarted
 
 
 @pytest.fixture(autouse=True)
 def none_prestarted() -> Iterator[None]:
     end_prestarted()
     yield
+    keep(0)
     end_prestarted()
 
 
@@ -57,3 +59,33 @@ def test_a_module_that_cannot_be_imported_in_advance_is_left_to_the_work() -> No
     prestart(1, ["there.is.no.such.module", "json"])
     with Pool(work, workers=1) as pool:
         assert pool.run(5) == 10
+
+
+def test_a_kept_worker_serves_the_next_pool_with_its_own_work_and_limits() -> None:
+    keep(1, ignored=["PYTEST_CURRENT_TEST"])
+    with Pool(work, workers=2) as pool:
+        first = {pool.run("process"), *pool.map(["process"] * 20)}
+    assert len(prestarted()) == 1
+    with Pool(Add(10), workers=1, limits=Limits(timeout=5, max_memory=64 << 20)) as pool:
+        assert pool.run(1) == 11
+        assert set(pool.process_ids) <= first
+        assert prestarted() == []
+
+
+def test_a_busy_worker_is_not_kept() -> None:
+    keep(2, ignored=["PYTEST_CURRENT_TEST"])
+    with Pool(work, workers=1) as pool:
+        results = pool.map([1, "hang"])
+        assert next(results) == 2
+    assert prestarted() == []
+
+
+def test_a_kept_worker_with_another_environment_is_not_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keep(1, ignored=["PYTEST_CURRENT_TEST"])
+    with Pool(work, workers=1) as pool:
+        first = pool.run("process")
+    monkeypatch.setenv("LOOKALIKE_TEST", "1")
+    with Pool(work, workers=1) as pool:
+        assert pool.run("process") != first

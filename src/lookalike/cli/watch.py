@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lookalike.cli import output
 from lookalike.errors import LibraryError, UsageError
+from lookalike.workers.worker_process import keep
 
 Index = Callable[[Sequence[Path]], None]
 """Indexes folders and reports what it did."""
@@ -21,6 +22,9 @@ QUIET_MS, STEP_MS = 1600, 400
 RETRY_SECONDS = 30.0
 RESCAN_SECONDS = 3600.0
 
+KEPT_WORKERS = 2
+"""Idle workers between changes, most of which are a few images."""
+
 LIMIT_MESSAGE = (
     "the system watches no more folders: raise fs.inotify.max_user_watches, or set "
     "WATCHFILES_FORCE_POLLING=1"
@@ -32,6 +36,7 @@ def watch(sources: Sequence[Path], index: Index, *, whole: bool) -> None:
 
     whole  index all of a source, not only the folder that has changed: patterns are relative to sources
     """
+    keep(KEPT_WORKERS)
     folders = [source.resolve() for source in sources]
     queue = _Queue(index)
     while True:

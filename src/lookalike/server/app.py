@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from operator import attrgetter
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
@@ -59,14 +58,13 @@ def create_app(library: Library, settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await state.executors.search.run(state.warm_up)
-        for (
-            route
-        ) in app.routes:  # FastAPI prepares routes when it first compares an address with them
+        # FastAPI prepares routes when it first compares an address with them.
+        for route in app.routes:
             route.matches({"type": "http", "method": "GET", "path": "/", "root_path": ""})
         try:
             yield
         finally:
-            state.close()
+            app.state.server.close()
 
     app = FastAPI(
         title="Lookalike",
@@ -82,7 +80,6 @@ def create_app(library: Library, settings: Settings | None = None) -> FastAPI:
         },
         docs_url=None,  # its scripts would come from the internet
         redoc_url=None,
-        generate_unique_id_function=attrgetter("name"),
         lifespan=lifespan,
         exception_handlers=dict.fromkeys(HANDLED_ERRORS, handle_error),
     )
@@ -95,8 +92,15 @@ def create_app(library: Library, settings: Settings | None = None) -> FastAPI:
             jobs, operation, static_files,
         )
     ]  # fmt: skip
-    for router in (*routers, head_routes(routers)):
-        app.include_router(router)
+    for router in routers:
+        for route in router.routes:
+            if isinstance(route, APIRoute):
+                route.unique_id = route.name
+                methods = route.methods or set()
+                if "GET" in methods:
+                    methods.add("HEAD")  # RFC 9110, 9.3.2; servers send no body in response to it
+        # Not `include_router`, which prepares a copy of every route for every application.
+        app.router.routes.extend(router.routes)
     app.state.rate_limiter = RateLimiter(settings.rate)
     app.state.metrics = Metrics()
     if settings.hide_paths:  # the innermost: others may compress what it reads
@@ -109,20 +113,3 @@ def create_app(library: Library, settings: Settings | None = None) -> FastAPI:
         observe=app.state.metrics.observe,
     )
     return app
-
-
-def head_routes(routers: Iterable[APIRouter]) -> APIRouter:
-    """Return routes that answer HEAD wherever GET is answered (RFC 9110, 9.3.2); they are not documented.
-    Servers send no body in response to HEAD."""
-    found = APIRouter(include_in_schema=False)
-    for router in routers:
-        for route in router.routes:
-            if isinstance(route, APIRoute) and "GET" in (route.methods or ()):
-                found.add_api_route(
-                    route.path,
-                    route.endpoint,
-                    methods=["HEAD"],
-                    dependencies=route.dependencies,
-                    response_model=None,
-                )
-    return found

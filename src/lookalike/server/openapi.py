@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from fastapi import FastAPI
@@ -93,8 +94,15 @@ def query_parameters(kind: type[BaseModel]) -> dict[str, Any]:
 
 
 def openapi_document(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI document of the application, with the models of the bodies that routes read."""
-    document = FastAPI.openapi(app)
+    """Return the OpenAPI document of the application, with the models of the bodies that routes read.
+
+    HEAD is not documented: it is answered wherever GET is.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Duplicate Operation ID")  # of GET and HEAD
+        document = FastAPI.openapi(app)
+    for operations in document["paths"].values():
+        operations.pop("head", None)
     _, found = models_json_schema(
         [(kind, "validation") for kind in BODY_MODELS.values()],
         ref_template="#/components/schemas/{model}",

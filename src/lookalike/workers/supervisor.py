@@ -23,7 +23,7 @@ from lookalike.workers.ipc import (
 )
 from lookalike.workers.limits import Failure
 from lookalike.workers.task_queue import Job, TaskQueue
-from lookalike.workers.worker_process import Process, end, take_worker
+from lookalike.workers.worker_process import Process, end, give_back, take_worker
 
 _START_SECONDS = 120.0
 """Time to start. Loading the libraries from a cold network disk has taken half a minute."""
@@ -79,10 +79,10 @@ class Supervisor:
         return None if process is None else process.pid
 
     def close(self) -> None:
-        """End the worker, whatever it is doing. The queue must be closed already."""
+        """End the worker, whatever it is doing, or give it back. The queue must be closed already."""
         with self._lock:
             self._closed = True
-            if self._process is not None:
+            if self._process is not None and self._in_flight:
                 self._process.kill()
         if self._thread is not threading.current_thread():
             self._thread.join(10.0)
@@ -92,6 +92,8 @@ class Supervisor:
             while self._feed():
                 if self._in_flight:
                     self._receive()
+            if self._ready and not (self._in_flight or self._suspects):
+                self._give_back()
         except BaseException as error:  # otherwise its jobs would be waited for without end
             self._queue.fail(LookalikeError(f"the pool of workers failed: {error!r}"))
         finally:
@@ -215,6 +217,12 @@ class Supervisor:
             self._process = take_worker()
         if self._process.stdin is not None:
             send(self._process.stdin, self._setup)
+
+    def _give_back(self) -> None:
+        """Leave the idle worker to the next pool where workers are kept."""
+        with self._lock:
+            if self._process is not None and give_back(self._process):
+                self._process = None
 
     def _reap(self) -> int:
         """End the process if it still runs, and return its exit status."""

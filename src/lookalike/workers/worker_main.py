@@ -47,26 +47,24 @@ def main() -> None:
     for module in sys.argv[1:]:
         with contextlib.suppress(Exception):  # the work reports it if it needs the module
             importlib.import_module(module)
-    try:
-        setup: Setup = receive(tasks)
-    except EOFError:
-        return
-    try:
-        sys.path[:] = setup.path
-        work = pickle.loads(setup.work)  # noqa: S301 - written by our own parent
-    except BaseException as error:
-        send(results, NotReady(_last_line(error)))
-        return
-    inbox: queue.SimpleQueue[list[Any] | Exception] = queue.SimpleQueue()
+    inbox: queue.SimpleQueue[Setup | list[Any] | Exception] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(tasks, inbox), daemon=True).start()
-    limit_memory(setup.max_memory)
-    send(results, Ready())
+    work: Any = None
+    timeout = 0.0
     while True:
-        batch = inbox.get()
-        if isinstance(batch, Exception):
-            send(results, NotReady(_last_line(batch)))
+        message = inbox.get()
+        if isinstance(message, Setup):  # one from each pool that takes this worker
+            try:
+                work, timeout = pickle.loads(message.work), message.timeout  # noqa: S301 - from our own parent
+            except BaseException as error:
+                send(results, NotReady(_last_line(error)))
+                return
+            limit_memory(message.max_memory)
+            send(results, Ready())
+        elif isinstance(message, Exception):
+            send(results, NotReady(_last_line(message)))
         else:
-            _serve(batch, work, results, setup.timeout)
+            _serve(message, work, results, timeout)
 
 
 def _serve(tasks: list[Any], work: Any, results: BinaryIO, timeout: float) -> None:
@@ -130,11 +128,14 @@ def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
     return open(tasks, "rb"), open(results, "wb")  # noqa: PTH123
 
 
-def _listen(tasks: BinaryIO, inbox: queue.SimpleQueue[list[Any] | Exception]) -> None:
-    """Read tasks as they come, so that the parent never waits; end this process with its parent."""
+def _listen(tasks: BinaryIO, inbox: queue.SimpleQueue[Setup | list[Any] | Exception]) -> None:
+    """Read messages as they come, so that the parent never waits; end this process with its parent."""
     while True:
         try:
-            inbox.put(receive(tasks))
+            message = receive(tasks)
+            if isinstance(message, Setup):
+                sys.path[:] = message.path  # the tasks that follow may need it
+            inbox.put(message)
         except (EOFError, OSError):
             os._exit(0)
         except Exception as error:  # tasks that cannot be unpickled; the main thread reports it

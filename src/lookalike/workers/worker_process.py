@@ -1,23 +1,29 @@
 """Start and end worker processes, some of them before it is known what they will do.
 
 A program that will soon need workers prestarts them: they import their libraries on another core
-while the program imports its own.
+while the program imports its own. One that needs some again and again keeps those of closed pools.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
 Process: TypeAlias = subprocess.Popen[bytes]
 
-_prestarted: list[Process] = []
+Context: TypeAlias = tuple[dict[str, str], list[str], str]
+"""Environment, search path of modules and working folder: what a worker inherits."""
+
+_waiting: list[tuple[Process, Context]] = []
+_kept = 0
+_ignored: frozenset[str] = frozenset()
 _lock = threading.Lock()
 
 
@@ -28,34 +34,76 @@ def prestart(count: int, modules: Sequence[str]) -> None:
     pool that needs one reports it.
     """
     with _lock, contextlib.suppress(OSError):
-        while len(_prestarted) < count:
-            _prestarted.append(launch(modules))
+        while len(_waiting) < count:
+            _waiting.append((launch(modules), _context()))
+
+
+def keep(count: int, *, ignored: Iterable[str] = ()) -> None:
+    """Keep up to `count` idle workers of closed pools for the next pools, until this process ends.
+
+    For servers, watchers and others that add a few images again and again: starting a worker takes as
+    long as a hundred small images. Not the default: a kept worker does not see changes of modules
+    that it has imported. A pool does not take one that inherited another environment; variables named
+    in `ignored` may differ.
+    """
+    global _kept, _ignored
+    atexit.unregister(_end_all)
+    atexit.register(_end_all)
+    with _lock:
+        _kept, _ignored = count, frozenset(ignored)
+
+
+def give_back(process: Process) -> bool:
+    """Keep an idle worker of a closed pool if `keep` asks for it; False if the caller must end it."""
+    with _lock:
+        if len(_waiting) >= _kept or process.poll() is not None:
+            return False
+        _waiting.append((process, _context()))
+        return True
 
 
 def prestarted() -> list[Process]:
-    """Return the prestarted workers that no pool has taken."""
+    """Return the workers that no pool has taken."""
     with _lock:
-        return list(_prestarted)
+        return [process for process, _ in _waiting]
 
 
 def end_prestarted() -> None:
-    """End the prestarted workers that no pool has taken."""
+    """End the workers that no pool has taken."""
     with _lock:
-        unused, _prestarted[:] = list(_prestarted), []
-    for process in unused:
+        unused, _waiting[:] = list(_waiting), []
+    for process, _ in unused:
         end(process)
 
 
 def take_worker() -> Process:
-    """Return a worker that waits for its setup: a prestarted one that still lives, or a new one."""
+    """Return a worker that waits for its setup: one that still lives and inherited the same, or a new one."""
     while True:
         with _lock:
-            process = _prestarted.pop() if _prestarted else None
+            process, context = _waiting.pop() if _waiting else (None, None)
         if process is None:
             return launch()
-        if process.poll() is None:
+        if process.poll() is None and context == _context():
             return process
         end(process)
+
+
+def _end_all() -> None:
+    """End the kept workers, and do not keep those of pools that end later."""
+    keep(0)
+    end_prestarted()
+
+
+def _context() -> Context:
+    environment = {name: value for name, value in os.environ.items() if name not in _ignored}
+    return environment, list(sys.path), _working_folder()
+
+
+def _working_folder() -> str:
+    try:
+        return os.getcwd()  # noqa: PTH109 - a plain string is compared
+    except OSError:  # it was removed
+        return ""
 
 
 def launch(modules: Sequence[str] = ()) -> Process:
