@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
+import json
 import shutil
+import sqlite3
 import zipfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +20,10 @@ from tests.library.image_builders import album
 from tests.server.conftest import ADDRESS, CSRF_HEADERS
 from tests.server.test_changes import ended
 
+from lookalike.errors import UsageError
 from lookalike.library import Library
 from lookalike.server.app import create_app
+from lookalike.server.jobs.process import undo_trash
 from lookalike.server.settings import Settings
 
 
@@ -209,6 +215,60 @@ def test_images_are_exported_as_table_list_and_archive(client: TestClient, folde
         assert archive.testzip() is None
     for body in ({}, {"ids": [1], "where": ""}, {"ids": [999]}, {"where": "nonsense ="}):
         assert exported(**body).status_code in (400, 404, 422), body
+
+
+def test_what_a_strangers_library_calls_an_image_is_not_exported(
+    client: TestClient, folder: Path, tmp_path: Path
+) -> None:
+    id = id_of(client, "002.jpg")
+    shutil.copy(folder / "000.jpg", tmp_path / "secret.jpg")
+    (folder / "notes.txt").write_text("mine")
+    (folder / "link").symlink_to(tmp_path)
+    for path in (
+        ".lookalike/catalogue.sqlite", "notes.txt", "odd/../000.jpg", "../secret.jpg", "link/secret.jpg"
+    ):  # fmt: skip
+        with closing(sqlite3.connect(folder / ".lookalike" / "catalogue.sqlite")) as catalogue:
+            catalogue.execute("UPDATE images SET path = ? WHERE id = ?", (path, id))
+            catalogue.commit()
+        response = client.post("/api/images/export", json={"ids": [id], "format": "zip"})
+        with zipfile.ZipFile(io.BytesIO(response.content)) as archive:
+            assert archive.namelist() == ["missing.txt"], path
+        for what in ("file", "thumbnail", "tile"):
+            assert client.get(f"/api/images/{id}/{what}").status_code in (404, 415), path
+
+
+@pytest.mark.parametrize(
+    ("action", "source", "target"),
+    [
+        ("move", "{out}/autostart", "{lib}/payload"),
+        ("move", "autostart", "{lib}/payload"),
+        ("move", "{lib}/link/autostart", "{lib}/payload"),
+        ("move", "{lib}/../autostart", "{lib}/payload"),
+        ("move", "{lib}/.config/autostart", "{lib}/payload"),
+        ("move", "{lib}/back.jpg", "{out}/known"),
+        ("copy", "{lib}/000.jpg", "{out}/known"),
+        ("copy", "{lib}/000.jpg", "{lib}/link/known"),
+    ],
+)
+def test_the_record_of_a_stranger_moves_nothing_outside_the_library(
+    folder: Path, tmp_path: Path, action: str, source: str, target: str
+) -> None:
+    out = tmp_path / "elsewhere"
+    out.mkdir()
+    (folder / "link").symlink_to(out)
+    for file in (folder / "payload", out / "known"):
+        file.write_bytes(b"evil")
+    places = {"lib": str(folder), "out": str(out)}
+    step = {"step": 1, "action": action, "sha256": hashlib.sha256(b"evil").hexdigest()}
+    step |= {"from": source.format(**places), "to": target.format(**places)}
+    with Library.create(folder) as library:
+        library.add([folder / "000.jpg"], extractors=["color"])
+        record = library.folder / "moved" / "x.jsonl"
+        record.parent.mkdir()
+        record.write_text(f'{{"format": "lookalike moved files 1"}}\n{json.dumps(step)}\n')
+        with pytest.raises(UsageError, match="outside the library's folders"):
+            undo_trash(library, {"record": "x"}, lambda *_: None)
+    assert (folder / "payload").exists() and [file.name for file in out.iterdir()] == ["known"]
 
 
 def test_a_read_only_server_changes_nothing(library: Library) -> None:

@@ -19,14 +19,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from lookalike.ann.faiss_index import Progress as StageProgress
-from lookalike.duplicates.move_record import MOVED
+from lookalike.duplicates.move_record import MOVED, read_record
 from lookalike.errors import LookalikeError, UsageError
 from lookalike.indexing.report import IndexOptions, IndexReport, Progress
 from lookalike.library import Library
@@ -179,10 +179,17 @@ def trash_spare(library: Library, arguments: Arguments, report: Report) -> JobRe
 
 
 def undo_trash(library: Library, arguments: Arguments, _: Report) -> JobResult:
-    """Run a job that puts the files of a record back."""
+    """Run a job that puts the files of a record back. The record may be a stranger's, as the library may."""
     record = library.folder / MOVED / f"{arguments['record']}.jsonl"
-    undone = library.undo_move(record)
     roots = [root.path for root in library.info().roots]
+    for step in read_record(record):
+        for file in (step.source, step.target):
+            if file is not None and not _may_move(file, roots):
+                raise UsageError(
+                    "the record moves files outside the library's folders: if you trust it, run "
+                    f"`lookalike duplicates --undo .lookalike/{MOVED}/{record.name}` there"
+                )
+    undone = library.undo_move(record)
 
     def shown(file: Path) -> str:
         inside = [root for root in roots if file.is_relative_to(root)]
@@ -191,6 +198,18 @@ def undo_trash(library: Library, arguments: Arguments, _: Report) -> JobResult:
     refused = tuple(Refused(0, shown(file), reason) for file, reason in undone.refused)
     restored = tuple(shown(file) for file in undone.restored)
     return f"{len(restored):,} files put back", encode(Restored(restored, refused))
+
+
+def _may_move(file: Path, roots: Sequence[Path]) -> bool:
+    """Return whether a file lies in one of the folders, links resolved, and in no hidden folder of it."""
+    if not file.is_absolute():
+        return False
+    real = Path(os.path.realpath(file.parent), file.name)
+    for root in roots:
+        home = os.path.realpath(root)
+        if real.is_relative_to(home):
+            return not any(part.startswith(".") for part in real.relative_to(home).parts)
+    return False
 
 
 def moved_sentence(count: int) -> str:

@@ -15,13 +15,20 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from lookalike.object_storage import is_url
 from lookalike.server.app_state import AppState, State
 from lookalike.server.bodies import read_json
 from lookalike.server.jobs.results import ExportResponse
 from lookalike.server.openapi import json_body, responses
 from lookalike.server.query_params import KNOWN_PARAMETERS, OneOrMore
 from lookalike.server.responses import HTTPError, to_json, too_many
-from lookalike.server.routes.images import ALL_INDEXED, ImageId, file_in_root
+from lookalike.server.routes.images import (
+    ALL_INDEXED,
+    ImageId,
+    file_in_root,
+    first_bytes,
+    media_type_of,
+)
 from lookalike.stores.interface import Image
 from lookalike.wire import encode
 
@@ -194,7 +201,10 @@ def zipped(
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         for image, name in zip(images, names, strict=True):
             try:
-                file = file_in_root(image, roots[image.root]).open("rb")
+                path = file_in_root(image, roots[image.root])
+                if not is_url(path):
+                    media_type_of(path.name, first_bytes(path))  # whatever a library calls an image
+                file = path.open("rb")
             except (HTTPError, OSError):
                 missing.append(name)
                 continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from email.utils import formatdate
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Annotated, Literal
 from urllib.parse import quote
 
@@ -429,6 +429,8 @@ def file_in_root(image: Image, root: Path) -> Path:
     if is_url(root):  # there are no links, and reading it says whether it is there
         return root / image.path
     try:
+        if ".." in PurePath(image.path).parts:  # nothing that was indexed has such a name
+            raise ValueError(image.path)
         home = root.resolve(strict=True)
         path = Path(pages.file_of(home / image.path)).resolve(strict=True)
     except (OSError, RuntimeError, ValueError):
