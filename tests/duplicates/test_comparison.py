@@ -208,6 +208,16 @@ def test_a_rotated_or_mirrored_sign_is_another_one(quality: int | None) -> None:
     assert compared(text, np.rot90(text)).kind == "edit"
 
 
+def test_an_article_in_grey_is_an_edit_of_the_colored_one_if_it_has_just_its_values() -> None:
+    red = shirt(0)
+    luma = (red @ np.array([0.299, 0.587, 0.114])).round().astype(np.uint8)
+    grey = luma[..., None].repeat(3, axis=2)
+    found = compared(jpeg(red, 90), jpeg(grey, 85))
+    assert (found.kind, found.changes) == ("edit", ("grey",))
+    darker = np.where(grey < 200, grey * 0.9, grey).astype(np.uint8)
+    assert compared(jpeg(red, 90), jpeg(darker, 85)).kind == "near"
+
+
 def test_a_frame_of_a_video_is_no_copy_of_a_photo() -> None:
     photo = compared_file(scene(1))
     frame = replace(photo, part="frame of a video")

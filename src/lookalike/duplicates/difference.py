@@ -19,6 +19,7 @@ from lookalike.duplicates.tone import (
     MIN_LEVELS,
     Mask,
     Plane,
+    are_equal,
     both_grey,
     clipped,
     colorfulness,
@@ -99,10 +100,12 @@ def find_difference(one: Pixels, other: Pixels, covered: Mask | None = None) -> 
     if clipped(one, covered) > clipped(other, covered):  # clipped lights cannot be mapped back
         one, other, a, b = other, one, b, a
     grey = (colorfulness(one, covered) < GREY) != (colorfulness(other, covered) < GREY)
-    # A drawn image in grey may have had any colors: it is not compared with a colored one in grey.
-    grey = grey and levels(a, covered) >= MIN_LEVELS
     if grey:
-        one, other = both_grey(one, other, covered)
+        greys = both_grey(one, other, covered)
+        # A drawn image in grey may have had any colors, so it must have just those values.
+        grey = levels(a, covered) >= MIN_LEVELS or are_equal(*greys, covered)
+    if grey:
+        one, other = greys
         a, b = luma(one), luma(other)
     curve = tone_curve(one, other, covered)
     tone: Tone = "grey" if grey else "same"

@@ -30,6 +30,8 @@ MIN_GAIN_LEVELS, MIN_GAIN_RANGE = 12, 100.0
 CURVE_LEVELS = 64
 # Shift of a grey level that compression and resampling cause.
 SAME_LIGHT = 2.5
+# Share of two images that must have the same values to be equal.
+MIN_EQUAL = 0.96
 # Values that tell how much light has changed: darker ones have no precision, lighter ones may be clipped.
 DARKEST, LIGHTEST = 16, 240
 # A sign: number of its colors and the largest difference in one, share of the image that must have them, and
@@ -64,6 +66,12 @@ def both_grey(one: Pixels, other: Pixels, covered: Mask) -> tuple[Pixels, Pixels
     best = lumas[int(np.argmin(apart))]
     made = [np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8) for grey in best]
     return made[0], made[1]
+
+
+def are_equal(one: Pixels, other: Pixels, covered: Mask) -> bool:
+    """Return whether two images have the same values, apart from compression and single edges."""
+    apart = np.abs(_blocks(one, covered) - _blocks(other, covered))
+    return bool((apart > SAME_LIGHT).mean() < 1 - MIN_EQUAL)
 
 
 def main_colors(
