@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lookalike.ann.rerank import rerank, scaled, top_k_single_thread
+from lookalike.ann.rerank import rerank, scaled
 from lookalike.vectors.similarity import Similarity, normalise, top_k
 
 
@@ -46,14 +46,6 @@ def test_the_result_is_that_of_exact_search_among_the_candidates(
         )
         assert rows[number].tolist() == expected[0][0].tolist()
         assert similarities[number].tolist() == expected[1][0].tolist()
-    chosen = np.sort(drawn[0])
-    for few in (None, chosen):
-        found = top_k_single_thread(
-            matrix, queries, k, similarity=similarity, rows=few, normalised=unit
-        )
-        every = top_k(matrix, queries, k, similarity=similarity, rows=few, normalised=unit)
-        assert found[0].tolist() == every[0].tolist()
-        assert found[1].tolist() == every[1].tolist()
 
 
 def test_lengths_beyond_float32_are_compared_exactly() -> None:

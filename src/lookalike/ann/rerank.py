@@ -46,13 +46,15 @@ def rerank(
     wait for them ten times as long as the work takes.
     """
     cosine = similarity == "cosine"
-    in_place = cosine and normalised and matrix.dtype == np.float32 and matrix.flags.c_contiguous
-    scores = _cosines(matrix, queries, candidates) if in_place else None
+    scores = _cosines(matrix, queries, candidates) if cosine and normalised else None
+    # As in `_possible`; and unit vectors that were rounded when they were stored are longer or shorter.
+    slack = (matrix.shape[1] / 4 + 32) * 2.0**-23 + (5e-4 if matrix.dtype == np.float16 else 1e-6)
     found = np.empty((len(queries), k), np.int64)
     similarities = np.empty(found.shape, np.float32)
     for number, query in enumerate(queries):
-        possible = slice(None) if scores is None else _possible_unit(scores[number], k, len(query))
-        rows = candidates[number, possible].copy()
+        rows = candidates[number].copy()
+        if scores is not None:
+            rows = rows[_possible_unit(scores[number], k, slack)]
         rows.sort()
         rows = rows[rows.searchsorted(0) :]
         stored = matrix.take(rows, axis=0)
@@ -68,27 +70,16 @@ def rerank(
     return found, similarities
 
 
-def top_k_single_thread(
-    matrix: Floats,
-    queries: NDArray[np.float32],
-    k: int,
-    *,
-    similarity: Similarity,
-    rows: Rows | None = None,
-    normalised: bool = False,
-) -> tuple[Rows, NDArray[np.float32]]:
-    """Return what `top_k` does, for a few thousand rows (all, or only these, sorted), on this thread."""
-    few = np.arange(len(matrix)) if rows is None else rows
-    every = np.broadcast_to(few, (len(queries), len(few)))
-    wide = scaled(queries, similarity)
-    return rerank(matrix, wide, every, k, similarity=similarity, normalised=normalised)
-
-
 def _cosines(matrix: Floats, queries: NDArray[np.float64], rows: Rows) -> NDArray[np.float32]:
     """Return the products (q, c) of queries and rows of length 1, in float32; -inf where a row is -1.
 
-    FAISS reads the rows where they are: to copy them first takes as long again.
+    FAISS reads the rows where they are: to copy them first takes as long again. float16 must be widened.
     """
+    if matrix.dtype == np.float16:
+        wide = (as_float32(matrix.take(each, axis=0)) for each in rows)
+        places = np.where(rows < 0, -1, np.arange(rows.shape[1]))[:, None]
+        parts = zip(wide, queries[:, None], places, strict=True)
+        return np.concatenate([_cosines(*part) for part in parts] or [np.empty((0, 0), np.float32)])
     if rows.max(initial=-1) >= len(matrix):
         raise IndexError(f"there is no row {rows.max()} in {len(matrix)}")
     library = import_faiss()
@@ -100,13 +91,11 @@ def _cosines(matrix: Floats, queries: NDArray[np.float64], rows: Rows) -> NDArra
     return scores
 
 
-def _possible_unit(scores: NDArray[np.float32], k: int, dim: int) -> Positions:
-    """Return the positions of the scores that may be among the k best, given the error of float32."""
+def _possible_unit(scores: NDArray[np.float32], k: int, slack: float) -> Positions:
+    """Return the positions of the scores that may be among the k best if they are off by at most `slack`."""
     kth = len(scores) - k
     if kth <= 0:
         return np.arange(len(scores))
-    # As in `_possible`; and unit vectors that were rounded are a little longer or shorter.
-    slack = (dim / 4 + 32) * 2.0**-23 + 1e-6
     rising = scores.copy()
     rising.partition(kth)
     possible: Positions = (scores >= rising[kth] - np.float32(2 * slack)).nonzero()[0]

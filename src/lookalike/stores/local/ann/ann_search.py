@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.ann.faiss_index import AnnIndex, pack_bitmap
-from lookalike.ann.rerank import rerank, top_k_single_thread
+from lookalike.ann.rerank import rerank
 from lookalike.ann.tuning import SearchParams
 from lookalike.stores.local.ann.delta_index import DeltaIndexReader
 from lookalike.stores.local.vector_file import MappedVectors
-from lookalike.vectors.blocks import Floats, Rows
+from lookalike.vectors.blocks import Rows
 from lookalike.vectors.exact import dots
 from lookalike.vectors.similarity import Similarity, top_k
 
@@ -23,7 +23,8 @@ MAX_CANDIDATE_SHARE = 0.1
 # Up to this size of the stored vectors that pass a filter, exact search takes no longer than an index.
 EXACT_BYTES = 8 << 20
 
-# Unindexed numbers (vectors · dim) times queries that one thread compares: a few milliseconds.
+# Unindexed numbers (vectors · dim) times queries that one thread compares: a few milliseconds. So a search
+# beside a busy writer does not wait for other threads.
 SINGLE_THREAD_WORK = 1 << 23
 
 # Threads for a batch, and its least number of queries. Fewer use one: on a busy machine threads that meet at
@@ -128,11 +129,16 @@ def nearest(
     )
     if delta is not None:
         more, allowed = _allowed(loaded, matrix, rows, covered, delta.count)
-        found = delta.candidates(
+        after = delta.candidates(
             narrow, params.candidates, nprobe=params.nprobe, allowed=allowed, threads=threads
         )
-        candidates = np.concatenate([candidates, np.where(found < 0, -1, found + covered)], axis=1)
+        candidates = np.concatenate([candidates, np.where(after < 0, -1, after + covered)], axis=1)
         passing, covered = passing + more, covered + delta.count
+    last = _unindexed(matrix, rows, covered) if covered < len(matrix.ids) else candidates[0, :0]
+    few = len(queries) * len(last) * matrix.vectors.shape[1] <= SINGLE_THREAD_WORK
+    if few and len(last):
+        every = np.broadcast_to(last, (len(queries), len(last)))
+        candidates = np.concatenate([candidates, every], axis=1)
     best = rerank(
         matrix.vectors,
         unit if similarity == "cosine" else wide,
@@ -141,50 +147,14 @@ def nearest(
         similarity=similarity,
         normalised=normalised,
     )
-    if covered < len(matrix.ids):
-        rest, deleted = _unindexed(matrix, rows, covered)
-        last = _search_unindexed(
-            matrix.vectors[covered:],
-            queries,
-            k,
-            similarity=similarity,
-            rows=rest,
-            deleted=deleted,
-            normalised=normalised,
+    if not few:
+        found = top_k(
+            matrix.vectors, queries, k, similarity=similarity, rows=last, normalised=normalised
         )
-        best = _merge(best, last, covered, k)
-        passing += len(matrix.ids) - covered - len(deleted) if rest is None else len(rest)
+        best = _merge(best, found, k)
+    passing += len(last)
     last_found = best[0][:, min(k, passing) - 1] if passing else best[0][:0, 0]
     return None if min(last_found.tolist(), default=0) < 0 else best
-
-
-def _search_unindexed(
-    vectors: Floats,
-    queries: NDArray[np.float32],
-    k: int,
-    *,
-    similarity: Similarity,
-    rows: Rows | None,
-    deleted: Rows,
-    normalised: bool,
-) -> tuple[Rows, NDArray[np.float32]]:
-    """Search the rows that are in no index exactly: usually few, and then on this thread, so that a search
-    beside a busy writer does not wait for other threads."""
-    if len(queries) * vectors.size > SINGLE_THREAD_WORK:
-        return top_k(
-            vectors,
-            queries,
-            k,
-            similarity=similarity,
-            rows=rows,
-            exclude=deleted,
-            normalised=normalised,
-        )
-    if rows is None and len(deleted):
-        rows = np.setdiff1d(np.arange(len(vectors)), deleted, assume_unique=True)
-    return top_k_single_thread(
-        vectors, queries, k, similarity=similarity, rows=rows, normalised=normalised
-    )
 
 
 def _allowed(
@@ -213,23 +183,19 @@ def _bitmap(matrix: MappedVectors, rows: Rows | None, start: int, count: int) ->
     return int(mask.sum()), pack_bitmap(mask)
 
 
-def _unindexed(matrix: MappedVectors, rows: Rows | None, covered: int) -> tuple[Rows | None, Rows]:
-    """Return what may be found after the covered rows, numbered from there: only these rows, or all but
-    these deleted ones."""
+def _unindexed(matrix: MappedVectors, rows: Rows | None, covered: int) -> Rows:
+    """Return the rows after the covered ones that may be found: of these, or all that are not deleted."""
     if rows is not None:
-        return rows[np.searchsorted(rows, covered) :] - covered, np.empty(0, np.int64)
-    return None, matrix.deleted[np.searchsorted(matrix.deleted, covered) :] - covered
+        return rows[rows.searchsorted(covered) :]
+    deleted = matrix.deleted[matrix.deleted.searchsorted(covered) :]
+    return np.delete(np.arange(covered, len(matrix.ids)), deleted - covered)
 
 
 def _merge(
-    indexed: tuple[Rows, NDArray[np.float32]],
-    unindexed: tuple[Rows, NDArray[np.float32]],
-    covered: int,
-    k: int,
+    one: tuple[Rows, NDArray[np.float32]], other: tuple[Rows, NDArray[np.float32]], k: int
 ) -> tuple[Rows, NDArray[np.float32]]:
-    """Return the k best of both; rows of the second are numbered from `covered`."""
-    shifted = np.where(unindexed[0] < 0, -1, unindexed[0] + covered)
-    rows = np.concatenate([indexed[0], shifted], axis=1)
-    similarities = np.concatenate([indexed[1], unindexed[1]], axis=1)
+    """Return the k best of both."""
+    rows = np.concatenate([one[0], other[0]], axis=1)
+    similarities = np.concatenate([one[1], other[1]], axis=1)
     order = np.lexsort((rows, -similarities), axis=-1)[:, :k]
     return np.take_along_axis(rows, order, axis=1), np.take_along_axis(similarities, order, axis=1)
