@@ -254,6 +254,13 @@ def test_raw_files_that_libraw_refuses_say_so() -> None:
     assert "LibRaw" in error.reason
     whole = dng(halves(), preview=None)
     assert refused(whole[:3000], name="a.dng").outcome is Outcome.TRUNCATED
+    size = struct.pack("<HHII", 279, 4, 1, 160 * 120 * 2)
+    lacking = whole.replace(size, size[:8] + struct.pack("<I", 160 * 120 * 6))
+    assert refused(lacking, name="a.dng").outcome is Outcome.TRUNCATED
+    assert (
+        refused(whole.replace(size, size[:8] + b"\xff" * 4), name="a.dng").outcome
+        is Outcome.TRUNCATED
+    )
     assert refused(whole, name="a.dng", limits=Limits(max_pixels=1000)).outcome is Outcome.TOO_LARGE
 
 

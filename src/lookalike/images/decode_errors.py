@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 
 from lookalike.errors import ImageError, Outcome
 
 _UNSUPPORTED_PHRASES = ("unsupported", "not supported", "unknown pixel mode", "cannot handle")
 _TRUNCATED_PHRASES = ("truncated", "premature end", "end of file", "end-of-file", "unexpected end")
+_WHOLE_NUMBERS = {3: ("H", 2), 4: ("I", 4), 13: ("I", 4)}
+
+MAX_DIRECTORIES = 32
+"""Directories of a raw file that are looked at."""
+
 _MEMORY_PHRASES = ("memory", "alloc")
 
 
@@ -127,9 +133,39 @@ def _tiff_ends_early(data: bytes) -> bool:
 
 
 def _raw_ends_early(data: bytes) -> bool:
+    """Return whether a raw file lacks half of a block that one of its directories names, or a box."""
     if data[4:8] == b"ftyp":
         return _boxes_end_early(data)
-    return data[:2] in (b"II", b"MM") and _tiff_ends_early(data)
+    if data[:2] not in (b"II", b"MM") or data[6:10] == b"HEAP":
+        return False
+    order = "<" if data[:2] == b"II" else ">"
+    waiting = [struct.unpack_from(order + "I", data, 4)[0]]
+    for start in waiting:
+        tags, following = _numbers_of(data, order, start)
+        waiting += [one for one in (*tags.get(330, ()), following) if one and one not in waiting]
+        del waiting[MAX_DIRECTORIES:]
+        starts, sizes = tags.get(273) or tags.get(324, ()), tags.get(279) or tags.get(325, ())
+        if data[2:4] == b"U\x00":  # Panasonic has the place of the raw data in a tag of its own
+            starts = tags.get(280, ())
+        if any(at + size // 2 > len(data) for at, size in zip(starts, sizes, strict=False)):
+            return True
+    return False
+
+
+def _numbers_of(data: bytes, order: str, start: int) -> tuple[dict[int, tuple[int, ...]], int]:
+    """Return the whole numbers in a directory of a TIFF by tag, and where the next directory is."""
+    found = {}
+    count = struct.unpack_from(order + "H", data, start)[0]
+    end = start + 2 + 12 * count
+    for at in range(start + 2, end, 12):
+        tag, kind, length = struct.unpack_from(order + "HHI", data, at)
+        if kind not in _WHOLE_NUMBERS or not 0 < length <= len(data) // 2:
+            continue
+        code, width = _WHOLE_NUMBERS[kind]
+        where = at + 8 if length * width <= 4 else struct.unpack_from(order + "I", data, at + 8)[0]
+        with suppress(struct.error):
+            found[tag] = struct.unpack_from(f"{order}{length}{code}", data, where)
+    return found, struct.unpack_from(order + "I", data, end)[0] if end + 4 <= len(data) else 0
 
 
 _CHECKS = {

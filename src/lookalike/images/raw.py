@@ -25,6 +25,10 @@ _ORIENTATIONS = {0: 1, 3: 3, 5: 8, 6: 6}
 WHOLE = 0.5
 
 
+MAX_PIXELS_PER_BYTE = 50
+"""Of a file that states more, most is missing: cameras write a byte for each pixel or two."""
+
+
 @dataclass(frozen=True, slots=True)
 class RawImage:
     """A raw file that was opened.
@@ -61,6 +65,8 @@ def read_raw(
             if header and max(header.width, header.height) >= wanted:
                 return replace(opened, preview=preview)
             if pixels is None or max(pixels.shape[:2]) < wanted:
+                if len(data) < width * height // MAX_PIXELS_PER_BYTE or ends_early("raw", data):
+                    raise truncated()  # LibRaw develops what is missing as if it were there
                 pixels = raw.postprocess(half_size=True, user_flip=0, use_camera_wb=True)
             return replace(opened, pixels=pixels)
     except rawpy.LibRawError as error:
