@@ -89,6 +89,11 @@ def test_sentences_that_are_translated_are_sentences_of_the_program(modules: Pag
         ("stays: more detail", "bleibt: mehr Einzelheiten"),
         ("stays: an edit", "bleibt: eine Bearbeitung"),
         (
+            "the filter, at character 9: write the text in single quotes: 'x': price < ⟪here⟫x",
+            "im Filter, Zeichen 9: schreiben Sie den Text in einfachen Anführungszeichen: 'x': "
+            "price < ⟪hier⟫x",
+        ),
+        (
             "the image cannot be used: contains a web page; download the image itself",
             "das Bild kann nicht verwendet werden: enthält eine Webseite; laden Sie das Bild selbst",
         ),

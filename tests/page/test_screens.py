@@ -147,6 +147,13 @@ def test_duplicates_are_reviewed_with_the_keyboard(
     page.click(".dup-member a >> nth=0", modifiers=["Control"])
     page.click(".dup-member .tick >> nth=1")
     assert page.inner_text(".action-bar b") == "2 selected"
+    page.keyboard.press("Escape")
+    page.dispatch_event(".dup-member a >> nth=0", "touchstart")
+    page.click(".tile-menu >> text=Select, and choose others")
+    page.click(".dup-member a >> nth=2", modifiers=["Shift"])
+    assert page.inner_text(".action-bar b") == "3 selected"
+    page.keyboard.press("Control+a")
+    assert page.inner_text(".action-bar b") == f"{page.locator('.dup-member').count()} selected"
 
 
 def test_a_pair_that_is_not_duplicate_is_removed_and_undo_restores_it(

@@ -1,7 +1,7 @@
 // @ts-check
 // Requests to the server. Every failure becomes an `ApiError` whose message can be shown to people.
 
-import { fromServer, t } from "./words.js";
+import { fromServer, loadServerSentences, t } from "./words.js";
 
 export class ApiError extends Error {
   constructor(message, status) {
@@ -27,7 +27,7 @@ async function responseTo(request) {
   }
   if (response.ok) return response;
   if (response.status === 401) dispatchEvent(new CustomEvent("token-required"));
-  const body = await response.json().catch(() => ({}));
+  const [body] = await Promise.all([response.json().catch(() => ({})), loadServerSentences().catch(() => {})]);
   throw new ApiError(sentence(body.error ?? t("serverRefused", { status: response.status })), response.status);
 }
 

@@ -17,7 +17,7 @@ import { loadSettings } from "./settings.js";
 import { state, update } from "./store.js";
 import { Toasts } from "./toasts.js";
 import { ErrorMessage, hideMissingImages, isTyping } from "./ui.js";
-import { t } from "./words.js";
+import { loadServerSentences, t } from "./words.js";
 
 /** Screens that are loaded when they are first shown. */
 const LAZY = {
@@ -37,7 +37,7 @@ function Screen() {
     scrollTo({ top: history.state?.scroll ?? 0, behavior: "instant" });
     if (loaded[page]) return;
     setError(null);
-    (LAZY[page] ?? LAZY.library)().then((View) => { loaded[page] = View; redraw((n) => n + 1); }, setError);
+    Promise.all([(LAZY[page] ?? LAZY.library)(), loadServerSentences()]).then(([View]) => { loaded[page] = View; redraw((n) => n + 1); }, setError);
   }, [page]);
   const View = loaded[page];
   if (error) return html`<${ErrorMessage} error=${error} retry=${() => location.reload()} />`;

@@ -6,7 +6,7 @@ import { similarity } from "./format.js";
 import { html, useEffect, useRef, useState } from "./html.js";
 import { availableSpaces } from "./library_info.js";
 import { Button, ErrorMessage } from "./ui.js";
-import { fromServer, t } from "./words.js";
+import { fromServer, loadServerSentences, t } from "./words.js";
 
 const MAX_MATCHES = 6;            // lines between the images, strongest first
 const HEATMAP_SIZE = 360;         // width of the canvas, in pixels
@@ -23,6 +23,7 @@ export function Explanation({ term, hit, extractor, size = null }) {
     setChosen(name);
     setError(null);
     try {
+      await loadServerSentences();
       setFound(await get("explain", { query: term.value, hit, ...(name ? { extractor: name } : {}) }));
     } catch (failure) { setError(failure); }
   };

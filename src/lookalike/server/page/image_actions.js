@@ -6,7 +6,7 @@ import { loadLibraryInfo } from "./library_info.js";
 import { showToast, tryOrToast } from "./messages.js";
 import { changeItems, reloadResults } from "./results.js";
 import { deselect } from "./selection.js";
-import { fromServer, t } from "./words.js";
+import { fromServer, loadServerSentences, t } from "./words.js";
 
 const POLL_INTERVAL = 400;   // milliseconds
 
@@ -70,6 +70,7 @@ async function resultOf(job) {
 export async function trashImages(ids) {
   const result = await tryOrToast(async () => resultOf(await send("POST", "images/trash", { ids })));
   if (!result) return false;
+  await loadServerSentences();
   const moved = result.moved ?? [];
   await dropped(moved);
   const undo = async () => {

@@ -7,7 +7,7 @@ import { cancelJob, timeLeft } from "./jobs.js";
 import { announce } from "./messages.js";
 import { state, update } from "./store.js";
 import { Button } from "./ui.js";
-import { count, fromServer, t } from "./words.js";
+import { count, fromServer, loadServerSentences, t } from "./words.js";
 
 const RUNNING_INTERVAL = 1000, IDLE_INTERVAL = 15000;   // milliseconds between two requests
 const GROW_INTERVAL = 3000;                             // milliseconds between two looks at new images
@@ -24,6 +24,7 @@ export function watchJobs(onEnd, onGrow) {
     if (document.visibilityState === "visible") {
       try {
         const last = state.job, job = await get("jobs/latest");
+        if (job.running || (last && job.run !== last.run)) await loadServerSentences();
         update({ job });
         // A short job begins and ends between two requests; its run number shows that there was one.
         if (last && !job.running && (last.running || job.run !== last.run)) onEnd(job);

@@ -5,7 +5,7 @@ import { state, update } from "./store.js";
 import { t } from "./words.js";
 
 const INVALID_REQUEST = [400, 404, 422];   // sending the same request again would have the same result
-const HINT_TIME = 6000;                    // milliseconds
+const HINT_TIME = 6000, UNDO_TIME = 15000;   // milliseconds
 
 let lastId = 0;
 
@@ -27,7 +27,7 @@ export function messageOf(error) {
 export function showToast(text, { kind = "error", undo = null, name = text } = {}) {
   const toast = { id: lastId += 1, text, kind, undo, name };
   update({ toasts: [...state.toasts.filter((other) => other.name !== name), toast] });
-  if (kind !== "error") setTimeout(() => closeToast(toast.id), HINT_TIME);
+  if (kind !== "error") setTimeout(() => closeToast(toast.id), undo ? UNDO_TIME : HINT_TIME);
 }
 
 export const closeToast = (/** @type {number} */ id) => update({ toasts: state.toasts.filter((toast) => toast.id !== id) });

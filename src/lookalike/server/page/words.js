@@ -5,7 +5,7 @@ export const LANGUAGES = { en: "English", de: "Deutsch" };
 
 /** @type {Record<string, string | string[]>} */
 let strings = {};
-/** Returns a sentence of the server in the language of the page. */
+/** Returns a sentence of the server in the language of the page, once `loadServerSentences` has loaded them. */
 export let fromServer = (/** @type {string} */ text) => text;
 export let language = "en";
 let plural = new Intl.PluralRules("en");
@@ -14,13 +14,17 @@ let integers = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 /** Load the texts of a language, English where it is not known; a test makes sure that no language lacks any. */
 export async function loadLanguage(/** @type {string} */ name) {
   language = name in LANGUAGES ? name : "en";
-  const [texts, server] = await Promise.all([import(`./strings/${language}.js`), language === "en" ? null : import(`./strings/server_${language}.js`)]);
-  strings = texts.default;
-  fromServer = server?.translated ?? ((text) => text);
+  strings = (await import(`./strings/${language}.js`)).default;
+  fromServer = (text) => text;
   plural = new Intl.PluralRules(language);
   integers = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });
   formats.clear();
   document.documentElement.lang = language;
+}
+
+/** Load the sentences of the server, which the first screen does not need. */
+export async function loadServerSentences() {
+  if (language !== "en") fromServer = (await import(`./strings/server_${language}.js`)).translated;
 }
 
 /** Format a whole number: 12,340. */

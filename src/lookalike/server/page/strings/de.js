@@ -53,7 +53,7 @@ export default {
   imageOrText: "Ein Bild oder Wörter",
   andText: "und Wörter …",
   andImage: "und ein Bild …",
-  dropPasteChoose: "Bild ablegen, einfügen oder auswählen",
+  dropPasteChoose: "Bild ablegen oder wählen",
   chooseImage: "Bild auswählen",
   takePhoto: "Foto aufnehmen",
   imagesToSearch: "Bilder, mit denen gesucht wird",

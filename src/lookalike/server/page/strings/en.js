@@ -53,7 +53,7 @@ export default {
   imageOrText: "An image, or words",
   andText: "and words…",
   andImage: "and an image…",
-  dropPasteChoose: "Drop, paste or choose an image",
+  dropPasteChoose: "Drop or choose an image",
   chooseImage: "Choose an image",
   takePhoto: "Take a photo",
   imagesToSearch: "Images to search with",

@@ -121,8 +121,9 @@ export const SENTENCES = [
 ];
 
 const escaped = (text) => text.replace(/[.*+?^$()|[\]\\]/g, "\\$&");
+// The first value is the shortest one: after it follows what has colons of its own.
 /** @type {[RegExp, string][]} */
-const patterns = SENTENCES.map(([english, german]) => [new RegExp(`^${escaped(english).replaceAll("{}", "(.*?)")}$`, "s"), german]);
+const patterns = SENTENCES.map(([english, german]) => [new RegExp(`^${escaped(english).replace("{}", "(.*?)").replaceAll("{}", "(.*)")}$`, "s"), german]);
 
 /** Return a sentence of the server in German, or its parts if the whole is not known. */
 export function translated(/** @type {string} */ text) {
