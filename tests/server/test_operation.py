@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from tests.server.conftest import ADDRESS
 from lookalike.library import Library
 from lookalike.server.app import create_app
 from lookalike.server.json_log import JSONFormatter
+from lookalike.server.run import AnnouncingProcesses, server_config
 from lookalike.server.settings import Settings
 
 DASHBOARD = Path(__file__).parents[2] / "deploy" / "grafana-dashboard.json"
@@ -110,3 +112,24 @@ def test_every_metric_of_the_dashboard_is_one_of_the_server(client: TestClient) 
     assert {re.sub(r"_(bucket|sum|count|created|total)$", "", name) for name in exported} == {
         re.sub(r"_(bucket|sum|count|total)$", "", name) for name in used
     }
+
+
+def test_several_processes_are_announced_once_when_all_have_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("signal.signal", lambda *_: None)  # uvicorn installs handlers
+    announced: list[str] = []
+    config = server_config("lookalike.server.run:worker_app", factory=True, workers=2)
+    processes = AnnouncingProcesses(config, [], lambda: announced.append("ready"))
+    started = [False, True]
+
+    def process(number: int) -> Any:
+        return SimpleNamespace(is_alive=lambda timeout: True, is_ready=lambda: started[number])
+
+    processes.processes = [process(0), process(1)]
+    processes.keep_subprocess_alive()
+    assert not announced
+    started[0] = True
+    processes.keep_subprocess_alive()
+    processes.keep_subprocess_alive()
+    assert announced == ["ready"]

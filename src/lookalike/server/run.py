@@ -68,7 +68,7 @@ def serve(
 ) -> bool:
     """Answer requests on the socket until SIGINT or SIGTERM; then finish those in progress.
 
-    `ready` is called once connections are accepted. Returns True if a thread is still at work, perhaps for
+    `ready` is called when every process is warm. Returns True if a thread is still at work, perhaps for
     minutes: then end the process with `exit_now`. `LookalikeError` if the library cannot be opened.
     """
     with config.open_library() as library:
@@ -86,11 +86,10 @@ def serve(
         metrics_folder.mkdir()
         os.environ[SHARED_FOLDER] = str(metrics_folder)
         with exit_on_signal():
-            ready()
             uvicorn_config = server_config(
                 "lookalike.server.run:worker_app", factory=True, workers=workers
             )
-            Multiprocess(uvicorn_config, sockets=[sock]).run()
+            AnnouncingProcesses(uvicorn_config, [sock], ready).run()
     return False
 
 
@@ -113,6 +112,23 @@ class AnnouncingServer(uvicorn.Server):
             # The garbage collector no longer visits what exists by now: that took 0.1 s every second under
             # load, in which no request was answered.
             gc.freeze()
+            self._ready()
+
+
+class AnnouncingProcesses(Multiprocess):
+    """Server processes that say when all of them have started."""
+
+    def __init__(
+        self, config: uvicorn.Config, sockets: list[socket.socket], ready: Callable[[], None]
+    ) -> None:
+        super().__init__(config, sockets)
+        self._ready = ready
+        self._announced = False
+
+    def keep_subprocess_alive(self) -> None:
+        super().keep_subprocess_alive()
+        if not self._announced and all(process.is_ready() for process in self.processes):
+            self._announced = True
             self._ready()
 
 

@@ -87,8 +87,8 @@ def dot_products(queries: NDArray[Real], rows: NDArray[Real]) -> NDArray[Real]:
     them many times as long as the product takes.
     """
     if len(queries) == 1:
-        each: NDArray[Real] = np.matmul(rows[:, None], queries.T)
-        return each[:, :, 0].T
+        each: NDArray[Real] = np.vecdot(rows, queries)
+        return each[None]
     work = max(1, queries.size)
     if work * len(rows) > 16 * SINGLE_THREAD_PRODUCT:
         return queries @ rows.T
