@@ -398,8 +398,8 @@ class Library:
         rotated   include images that were rotated or mirrored
         exposure  include images that were made lighter or darker
         limits    what reading one image may cost
-        progress  called in this thread with the number of pairs compared, and of those known to need
-                  it; the second grows when the next stage finds more
+        progress  called in this thread with the number of pairs compared and of copies measured, and of
+                  those known to need it; the second grows when the next stage finds more
 
         Pairs judged "not-duplicate" are left out.
         """

@@ -146,7 +146,7 @@ def command(
         raise click.UsageError("--folders lists pairs: use the format table, json, jsonl or csv")
     near = (*paths, *against)
     with open_library.open_library(library, near, read_only=False) as opened:
-        with ProgressBar("Comparing", unit="pairs") as bar:
+        with ProgressBar("Comparing", unit="steps") as bar:
             found = opened.duplicates(
                 paths,
                 kind=kind,

@@ -235,6 +235,7 @@ class PairVerifier:
         self._files = files
         self._memory = memory
         self._progress = progress
+        self._measured = 0
         self._comparisons: dict[Pair, Comparison] = {}
         self._pool: Pool[CompareTask | ImageFile, Any] = Pool(
             CompareWorker(limits, scenes),
@@ -246,10 +247,10 @@ class PairVerifier:
         """Return the comparison of every pair. Calls `progress` with (done, total)."""
         fresh = sorted(p for p in {*pairs} if p not in self._comparisons)
         files = self._files({id for p in fresh for id in p})
-        total = len(self._comparisons) + len(fresh)
+        total = self._done + len(fresh)
         fresh = self._recall(fresh, files)
         if self._progress and total > len(fresh) and not fresh:
-            self._progress(len(self._comparisons), total)
+            self._progress(self._done, total)
         try:
             self._compare(fresh, files, total)
         finally:  # an interrupted search goes on from here
@@ -259,8 +260,18 @@ class PairVerifier:
 
     def measure(self, files: Iterable[ImageFile]) -> Iterator[Detail | None]:
         """Yield the detail of each image; None for one that is missing, changed or broken."""
+        files = list(files)
+        total = self._done + len(files)
         for found in self._pool.map(files):
+            self._measured += 1
+            if self._progress:
+                self._progress(self._done, total)
             yield found if isinstance(found, Detail) else None
+
+    @property
+    def _done(self) -> int:
+        """Pairs compared and images measured."""
+        return len(self._comparisons) + self._measured
 
     def _recall(self, fresh: Sequence[Pair], files: Mapping[int, ImageFile]) -> list[Pair]:
         """Take the pairs that are remembered, and return the others."""
@@ -295,7 +306,7 @@ class PairVerifier:
                 self._memory.save()
                 saved = time.monotonic()
             if self._progress:
-                self._progress(len(self._comparisons), total)
+                self._progress(self._done, total)
 
     @property
     def compared(self) -> int:
