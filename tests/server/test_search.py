@@ -238,6 +238,13 @@ def test_names_that_do_not_exist_are_refused_by_name(
         answer = client.request(method, address, headers=CSRF_HEADERS, **body)
         assert answer.status_code == 422, (address, body, answer.text)
         assert "'wrong'" in answer.json()["error"], (address, answer.text)
+    for name in ("query", "body", "path"):  # as FastAPI calls the parts of a request
+        for answer in (
+            client.get("/api/search", params={name: "1"}),
+            client.post("/api/search", json={name: "1"}),
+            client.get("/api/images", params={name: "1"}),
+        ):
+            assert (answer.status_code, repr(name) in answer.text) == (422, True), answer.text
     near = client.get("/api/images?wher=1").json()["error"]
     assert near == "there is no parameter 'wher'; did you mean 'where'?"
 

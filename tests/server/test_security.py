@@ -418,6 +418,20 @@ def test_places_are_redacted_in_texts(library: Library, photos: Path, tmp_path: 
     }
 
 
+def test_the_folder_of_a_model_is_redacted_also_without_the_name_of_its_space(
+    tmp_path: Path,
+) -> None:
+    folder = album(tmp_path / "photos", 1)
+    with Library.create(folder) as library:
+        library.add([folder], extractors=["color"])
+        with closing(sqlite3.connect(library.folder / "catalogue.sqlite")) as catalogue:
+            catalogue.execute("UPDATE spaces SET name = 'trained:/srv/secret/nets/shoes+pca8'")
+            catalogue.commit()
+        text = to_json("no folder /srv/secret/nets/shoes, nor trained:/srv/secret/nets/shoes+pca8")
+        redacted = json.loads(Redactor(library, tmp_path / "state").redact(text))
+    assert redacted == "no folder shoes, nor trained:shoes+pca8"
+
+
 def test_spaces_of_models_in_folders_are_named_without_the_path() -> None:
     assert public_names(
         (

@@ -158,10 +158,12 @@ _TAG = re.compile(r'(?:W/)?("[^"]*")')
 def validation_error(error: ValidationError | RequestValidationError) -> HTTPError:
     """Return the first mistake in the parameters of a request, in one sentence."""
     first = error.errors()[0]
-    place = [str(part) for part in first["loc"] if part not in ("query", "body", "path")]
+    place = [str(part) for part in first["loc"]]
+    if isinstance(error, RequestValidationError):
+        place = place[1:]  # whether it is in the address or in the body
     what = str(first["msg"]).removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
-        return unknown_parameter(place[-1])
+        return unknown_parameter(".".join(place[-1:]))
     if first["type"] in ("model_attributes_type", "model_type") and not place:
         return HTTPError(
             422, "send a JSON object, with the header `Content-Type: application/json`"

@@ -43,9 +43,7 @@ class Redactor:
 
     def __init__(self, library: Library, folder: Path) -> None:
         self._library = library
-        self._places = _rule(
-            {*_places(), str(folder)}, rb"{sep}(?:[^{sep}\s\"'`]*{sep})*", b"this machine"
-        )
+        self._places = {*_places(), str(folder)}
         self._lock = threading.Lock()
         self._read_at = -LIFETIME
         self._public: Mapping[str, str] = {}
@@ -82,7 +80,17 @@ class Redactor:
                 pattern = re.compile(b"|".join(map(re.escape, names)))
                 short = {_escaped(name): _escaped(public) for name, public in self._public.items()}
                 self._rules.append((names, pattern, lambda found: short[found[0]]))
-            self._rules += [_rule(roots, rb"{sep}", b"the library"), self._places]
+            models = {
+                str(Path(match[2]).parent)
+                for match in map(FOLDER_SPACE.fullmatch, self._public)
+                if match
+            }
+            places = self._places | {model for model in models if len(model) > 3}
+            inside = rb"{sep}(?:[^{sep}\s\"'`]*{sep})*"
+            self._rules += [
+                _rule(roots, rb"{sep}", b"the library"),
+                _rule(places, inside, b"this machine"),
+            ]
             self._read_at = time.monotonic()
 
 
