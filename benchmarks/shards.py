@@ -3,9 +3,10 @@
     python benchmarks/shards.py FOLDER [--extractor lookalike,phash,dhash] [--rounds 3] [--ray]
 
 Each round runs, one after the other: `index` with two workers; `index --shard 1/2` and `2/2` at the same
-time, one worker each, and `import-parts` of what they wrote; and with --ray, `index --ray local --workers 1`.
-Printed are images a second by the clock, start-up included, and CPU seconds of all processes but Ray's own,
-both as medians, and the ratio of each to `index` in the same round.
+time, one worker each, and `import-parts` of what they wrote; and with --ray, `index --ray` with one worker an
+actor, on a cluster of two cores that was started before. Printed are images a second by the clock, the start
+of the commands included, and CPU seconds of all processes but Ray's, both as medians, and the ratio of each
+to `index` in the same round.
 """
 
 from __future__ import annotations
@@ -13,14 +14,18 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 PROGRAM = [sys.executable, "-m", "lookalike.cli"]
+RAY_PORT = 6399
 
 
 def timed(*commands: list[str]) -> tuple[float, float]:
@@ -37,6 +42,30 @@ def timed(*commands: list[str]) -> tuple[float, float]:
     return seconds, cpu
 
 
+@contextmanager
+def ray_cluster() -> Iterator[str]:
+    """Start a Ray cluster of this machine with two cores; yield its address."""
+    command = ["start", "--head", "--block", "--num-cpus=2", "--include-dashboard=false"]
+    command += ["--disable-usage-stats", "--node-ip-address=127.0.0.1"]
+    os.environ["RAY_AUTH_MODE"] = "disabled"
+    running = subprocess.Popen(
+        [sys.executable, "-m", "ray.scripts.scripts", *command, f"--port={RAY_PORT}"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        for _ in range(240):
+            time.sleep(0.5)
+            with suppress(OSError):
+                socket.create_connection(("127.0.0.1", RAY_PORT)).close()
+                break
+        time.sleep(5)  # until the node has joined
+        yield f"127.0.0.1:{RAY_PORT}"
+    finally:
+        running.terminate()
+        running.wait()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("folder", type=Path)
@@ -48,8 +77,10 @@ def main() -> None:
     files = sum(path.is_file() for path in options.folder.rglob("*"))
     common = ["index", folder, "--extractor", options.extractor]
     rounds: dict[str, list[tuple[float, float]]] = {}
-    for _ in range(options.rounds):
-        with tempfile.TemporaryDirectory() as temporary:
+    with ExitStack() as stack:
+        address = stack.enter_context(ray_cluster()) if options.ray else ""
+        for _ in range(options.rounds):
+            temporary = stack.enter_context(tempfile.TemporaryDirectory())
             at = Path(temporary)
             parts, ray_parts = str(at / "parts"), str(at / "ray")
             shards = [
@@ -61,7 +92,7 @@ def main() -> None:
                 "import-parts": [["import-parts", parts, "--library", str(at / "imported")]],
             }
             if options.ray:
-                steps["ray"] = [[*common, "--ray", "local", "--parts", ray_parts, "--workers", "1"]]
+                steps["ray"] = [[*common, "--ray", address, "--parts", ray_parts, "--workers", "1"]]
             for name, commands in steps.items():
                 rounds.setdefault(name, []).append(timed(*commands))
     print(f"{files} files, load average {os.getloadavg()[0]:.1f}")

@@ -334,6 +334,34 @@ def test_a_server_that_is_away_too_old_or_without_pymilvus_makes_nothing(
 
 
 @pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        (
+            "getID failed:stack trace: a.go:51 attempt #0: service not ready[standalone=1]",
+            "is Milvus running",
+        ),
+        ("find no available datacoord, check datacoord state", "is Milvus running"),
+        ("permission deny: privilege:stack trace: pkg/timer.go:5", "MILVUS_TOKEN"),
+        ("quota exceeded[reason=memory]:stack trace: pkg/auth.go:5", "no room left"),
+        ("number of fields is wrong:stack trace: pkg/auth.go:5", "number of fields is wrong$"),
+    ],
+)
+def test_what_milvus_says_becomes_cause_and_remedy(
+    store: Store, said: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(store)
+    monkeypatch.setattr("lookalike.stores.postgres.milvus.STARTING_SECONDS", 0)
+
+    def fail(*_: object, **__: object) -> None:
+        raise pymilvus.MilvusException(65535, said)
+
+    monkeypatch.setattr(pymilvus.MilvusClient, "insert", fail)
+    with pytest.raises(LibraryError, match=says) as caught:
+        put(store, entry("a.jpg"))
+    assert "stack" not in one_line(caught)
+
+
+@pytest.mark.parametrize(
     ("vectors", "says"),
     [
         ("http://127.0.0.1:1", "no address of a Milvus server"),

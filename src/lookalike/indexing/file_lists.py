@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from lookalike.errors import Outcome
@@ -19,6 +19,12 @@ from lookalike.stores.interface import Entry
 LIST_FILES = 512
 """Files of a list, some seconds of work: what a lost node costs at most, twice for each of its actors."""
 
+SHORT_LIST_FILES = 32
+"""Files of the last lists, and of the first ones, so that all actors begin and end at about the same time."""
+
+LISTS_LEFT = 4
+"""Lists for each actor into which the files that are left are divided."""
+
 
 @dataclass(frozen=True, slots=True)
 class FileList:
@@ -30,7 +36,7 @@ class FileList:
 
 
 class FileLists:
-    """The walk over all sources, cut into lists; counts what needs no work."""
+    """The walk over all sources, cut into lists for so many actors; counts what needs no work."""
 
     def __init__(
         self,
@@ -38,7 +44,12 @@ class FileLists:
         sources: Sequence[Source],
         keys: frozenset[str],
         options: IndexOptions,
+        total: FileTotal,
+        actors: int,
     ) -> None:
+        self._total = total
+        self._actors = actors
+        self._cut = 0
         self._writer = writer
         self._sources = sources
         self._keys = keys
@@ -58,7 +69,8 @@ class FileLists:
                     source, path, reason
                 ),
             )
-            for files in cut(found, LIST_FILES):
+            for files in cut(found, lambda: list_size(self._total, self._cut, self._actors)):
+                self._cut += len(files)
                 paths = relative_paths((file.path for file in files), source.root)
                 known = self._known(source, files, paths)
                 if len(known) < len(files):
@@ -92,17 +104,27 @@ class FileLists:
         self._writer.put([Entry(source.root.id, relative, 0, 0, None, outcome, reason)])
 
 
-def cut(files: Iterator[FoundFile], size: int) -> Iterator[list[FoundFile]]:
-    """Cut a walk into lists of at least `size` files; an image and its sidecars stay in one list."""
+def list_size(total: FileTotal, done: int, actors: int) -> int:
+    """Return the files of the next list: the shorter, the fewer are left."""
+    left = total.left(done)
+    if left is None:
+        return LIST_FILES
+    return min(LIST_FILES, max(SHORT_LIST_FILES, left // (LISTS_LEFT * actors)))
+
+
+def cut(files: Iterator[FoundFile], size: Callable[[], int]) -> Iterator[list[FoundFile]]:
+    """Cut a walk into lists of at least `size()` files; an image and its sidecars stay in one list."""
     collected: list[FoundFile] = []
+    wanted = 0
     for file in files:
-        if len(collected) >= size:
+        wanted = wanted or size()
+        if len(collected) >= wanted:
             stem = split_extension(collected[-1].path)[0]
             if not file.path.startswith(f"{stem}.") and not stem.startswith(
                 split_extension(file.path)[0] + "."
             ):
                 yield collected
-                collected = []
+                collected, wanted = [], 0
         collected.append(file)
     if collected:
         yield collected
@@ -113,8 +135,15 @@ class FileTotal:
 
     def __init__(self, sources: Sequence[Source], options: IndexOptions) -> None:
         self.files: int | None = None
-        if not any(is_url(source.root.path) for source in sources):
+        self._counting = not any(is_url(source.root.path) for source in sources)
+        if self._counting:
             threading.Thread(target=self._count, args=(sources, options), daemon=True).start()
+
+    def left(self, done: int) -> int | None:
+        """Return how many files are left, 0 while they are counted; None where nobody counts them."""
+        if self.files is not None:
+            return max(0, self.files - done)
+        return 0 if self._counting else None
 
     def _count(self, sources: Sequence[Source], options: IndexOptions) -> None:
         self.files = sum(

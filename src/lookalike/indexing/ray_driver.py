@@ -137,7 +137,11 @@ def index_with_ray(
     with PartWriter(location, WHOLE) as writer:
         fitted = fit_and_start(writer, paths, extractors, options)
         resolved = resolve_sources(writer, paths, options)
-        lists = FileLists(writer, resolved, frozenset(map(space_key, fitted)), options)
+        cores = options.workers or 1
+        total = FileTotal(resolved, options)
+        actors = max(1, int(ray.cluster_resources().get("CPU", 0)) // cores)
+        keys = frozenset(map(space_key, fitted))
+        lists = FileLists(writer, resolved, keys, options, total, actors)
         manifest = replace(writer.manifest, parts=())
         described = [
             (
@@ -147,15 +151,14 @@ def index_with_ray(
             for one in fitted
         ]
         arguments = (described, options, str(location), manifest)
-        driver = RayDriver(ray, arguments, options.workers or 1)
+        driver = RayDriver(ray, arguments, cores)
         counters = Counters()
-        total = FileTotal(resolved, options) if progress else None
         try:
             for work, result in driver.run(iter(lists)):
                 writer.add_parts(result.parts)
                 _count(result.report, counters)
                 lists.unreadable += result.report.unreadable
-                if progress and total:
+                if progress:
                     done = counters.done + lists.unchanged + lists.known_failures
                     seconds = time.monotonic() - started
                     indexed, bad = counters.indexed, counters.failed.total()
@@ -196,8 +199,8 @@ class RayDriver:
         alone = time.monotonic()
         while True:
             self._start_actors()
-            for actor in list(self._actors):
-                while self._actors[actor] < WAITING_LISTS and not (exhausted and not self._again):
+            for busy in range(WAITING_LISTS):  # an actor gets a second list when each has one
+                for actor in [one for one, running in self._actors.items() if running == busy]:
                     work = self._again.popleft() if self._again else next(lists, None)
                     if work is None:
                         exhausted = True
@@ -297,7 +300,12 @@ def _connected(address: str) -> Any:
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise LookalikeError(
             f"no Ray cluster at {address}: {_last_line(error)}; start one with `ray start --head`, or "
-            "give --ray local"
+            "give --ray local; if it has a token, set RAY_AUTH_MODE=token"
+        ) from None
+    except ray.exceptions.RayError as error:
+        raise LookalikeError(
+            f"the Ray cluster at {address} refuses the connection ({_lines(error)[0]}): set RAY_AUTH_TOKEN "
+            "to its token, or copy ~/.ray/auth_token from its head node"
         ) from None
     return ray
 
@@ -317,5 +325,9 @@ def _count(report: IndexReport, counters: Counters) -> None:
 
 
 def _last_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1][:200] if lines else type(error).__name__
+    return _lines(error)[-1]
+
+
+def _lines(error: Exception) -> list[str]:
+    lines = [line.strip()[:200] for line in str(error).splitlines() if line.strip()]
+    return lines or [type(error).__name__]

@@ -65,6 +65,19 @@ _STARTING = (
 )
 
 
+_AWAY = (
+    *_STARTING,
+    "fail connecting",
+    "retry run out",
+    "unavailable",
+    "connection refused",
+    "closed channel",
+    "deadline",
+    "timeout",
+)
+"""What it, or the client, says when a part of it does not answer."""
+
+
 class Milvus:
     """A Milvus server. Connects on first use; one object serves all threads of a process."""
 
@@ -173,7 +186,12 @@ class Milvus:
                 f"{self.url} has no such collection ({said}): name the right server in ?vectors=…, or "
                 "restore a backup of it"
             )
-        words = said.lower()
+        words, whole = said.lower(), str(error).lower()
+        if any(one in whole for one in _AWAY):
+            return LibraryError(
+                f"no connection to {self.url}: is Milvus running, and the host right? What was committed "
+                "before is safe; run the same again when it is back"
+            )
         if "auth" in words or "permission" in words or "privilege" in words:
             return LibraryError(
                 f"{self.url} refuses the login ({said}): set MILVUS_TOKEN to USER:PASSWORD of a user with "
@@ -184,26 +202,13 @@ class Milvus:
                 f"{self.url} has no room left ({said}): what was committed before is safe; make room and "
                 "run the same again"
             )
-        away = (
-            "fail connecting",
-            "retry run out",
-            "unavailable",
-            "closed channel",
-            "deadline",
-            "timeout",
-        )
-        if any(one in words for one in away):
-            return LibraryError(
-                f"no connection to {self.url}: is Milvus running, and the host right? What was committed "
-                "before is safe; run the same again when it is back"
-            )
         return LibraryError(f"{self.url}: {said}")
 
 
 def _said(error: Exception) -> str:
-    """Return what the server said in a line."""
-    text = str(getattr(error, "message", "") or error)
-    return " ".join(text.split())[:300].rstrip(".")
+    """Return what the server said in a line, without its stack."""
+    text = str(getattr(error, "message", "") or error).partition("stack trace")[0]
+    return " ".join(text.split())[:300].rstrip(".: ")
 
 
 @dataclass(frozen=True, slots=True)
