@@ -130,7 +130,7 @@ class FileState:
     inode: InodeState | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Entry:
     """One file to be stored; replaces what is stored under (root, path).
 

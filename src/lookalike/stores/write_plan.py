@@ -28,7 +28,7 @@ FileFacts: TypeAlias = tuple[int | None, int | None, str | None, str | None, str
 """Width, height, format, dominant colour, and the JSON of what else the file says about itself."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StoredImage:
     """An image as it was before the batch.
 
@@ -52,7 +52,7 @@ class ReadImages(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Step:
     """Planned change for one entry: the image `id` at the entry's location.
 
