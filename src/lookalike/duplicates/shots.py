@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import PurePosixPath
@@ -17,6 +18,9 @@ BURST_SECONDS = 3
 # Seconds up to which two times of one camera mean two shots; a longer one may be a corrected clock.
 SHOT_SECONDS = 900
 
+# The values of an exposure: "1/250 s f/8 ISO 100 +1.0 EV".
+_EXPOSURE = re.compile(r"(?P<time>\S+ s\b)|(?P<aperture>f/\S+)|(?P<speed>ISO \S+)|(?P<bias>\S+ EV)")
+
 
 def by_time(link: Link, one: Image, other: Image) -> Link:
     """Return the link of two images of one camera by the times at which they were taken.
@@ -27,16 +31,22 @@ def by_time(link: Link, one: Image, other: Image) -> Link:
     if seconds is None or link.kind == "exact":
         return link
     kind: Kind = "burst" if seconds <= BURST_SECONDS else "near"
-    exposures = [image.facts.get("exposure") for image in (one, other)]
-    if seconds <= BURST_SECONDS and all(exposures) and exposures[0] != exposures[1]:
-        return Link(
-            kind, link.similarity, f"exposed differently: {' and '.join(map(str, exposures))}"
-        )
+    exposures = [str(image.facts.get("exposure", "")) for image in (one, other)]
+    if seconds <= BURST_SECONDS and _differ(*exposures):
+        return Link(kind, link.similarity, f"exposed differently: {' and '.join(exposures)}")
     if link.kind == "near" and kind == "near":
         return link
     if link.kind == "near" or 0 < seconds <= SHOT_SECONDS:
         return Link(kind, link.similarity, f"taken {seconds:.0f} s apart by one camera")
     return link
+
+
+def _differ(one: str, other: str) -> bool:
+    """Return whether a value that both exposures state differs: programs drop some when they save."""
+    a, b = (
+        {match.lastgroup: match[0] for match in _EXPOSURE.finditer(text)} for text in (one, other)
+    )
+    return any(a[name] != b[name] for name in a.keys() & b.keys())
 
 
 def _seconds_apart(one: Image, other: Image) -> float | None:
