@@ -96,6 +96,14 @@ def test_the_source_is_kept(
     assert [member.image.path for member in group.spare] == ([] if make is grey else [copy])
 
 
+def test_a_lossless_edit_is_not_kept_before_its_older_source(tmp_path: Path) -> None:
+    photo().save(tmp_path / "source.jpg", quality=90)
+    os.utime(tmp_path / "source.jpg", (1e9, 1e9))
+    photo().point(lambda value: round(value * 0.8)).save(tmp_path / "darker.png")
+    group = group_of(tmp_path)
+    assert (group.best.image.path, group.best.reason) == ("source.jpg", "the older file")
+
+
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
 def test_the_camera_file_is_kept(tmp_path: Path, suffix: str) -> None:
     pillow_heif.from_pillow(photo()).save(tmp_path / "b.heic", quality=80, exif=exif().tobytes())

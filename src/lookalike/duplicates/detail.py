@@ -49,6 +49,9 @@ COLOR = 3.0
 # Pixels that are compared to tell whether two images of one size have the same values, on a side.
 SAMPLES = 16
 
+# Median difference of these values (of 255) up to which an image was saved again, not changed.
+SAME_VALUES = 5
+
 # The steps of coefficients that a JPEG leaves in pixels: the mean cosine from which a step is there, the
 # coefficients of a frequency that are needed, the frequencies, and the smallest step that rounding leaves.
 COMB, COMB_COEFFICIENTS, COMB_FREQUENCIES, COMB_STEP = 0.6, 60, 3, 3
@@ -76,6 +79,11 @@ class Detail:
         """Return whether both have the same pixel values, but for the rounding of decoders."""
         one, two = (np.frombuffer(d.sample, np.uint8).astype(np.int16) for d in (self, other))
         return one.shape == two.shape and float((np.abs(one - two) > 2).mean()) < 0.01
+
+    def resembles(self, other: Detail) -> bool:
+        """Return whether both have about the same values in the same places, whatever their sizes."""
+        one, two = (np.frombuffer(d.sample, np.uint8)[2:].astype(np.int16) for d in (self, other))
+        return one.shape == two.shape and float(np.median(np.abs(one - two))) <= SAME_VALUES
 
 
 def measure(pixels: Pixels, *, lossless: bool = True) -> Detail:

@@ -137,7 +137,7 @@ class Keeper:
             Criterion(_larger(_color), lambda _: "in color", content=True),
             Criterion(_has_more_detail, lambda _: "more detail", content=True),
             Criterion(_was_enlarged_from, lambda _: "others were enlarged from it"),
-            Criterion(_larger(_fidelity), _fidelity_words),
+            Criterion(_has_more_fidelity, _fidelity_words),
             Criterion(_larger(_has_position), lambda _: "has the place of the shot", content=True),
             Criterion(_larger(lambda c: c.is_among(rules.archive)), lambda _: "in the archive"),
             Criterion(_larger(lambda c: c.pinned), lambda _: "other paths lead to this file"),
@@ -245,6 +245,15 @@ def _fidelity(one: Candidate) -> float:
     if not one.original:
         return 1
     return 2 if one.detail and one.detail.was_jpeg else 4
+
+
+def _has_more_fidelity(one: Candidate, other: Candidate) -> bool:
+    """Return whether the first is less likely to be made from the other, by their formats.
+
+    Only of the same pixels do they tell that: a lossless file may be an edit of a lossy one.
+    """
+    edited = one.detail and other.detail and not one.detail.resembles(other.detail)
+    return not edited and _fidelity(one) > _fidelity(other)
 
 
 def _color(one: Candidate) -> float:
