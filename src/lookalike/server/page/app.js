@@ -16,7 +16,7 @@ import { clearSelection } from "./selection.js";
 import { loadSettings } from "./settings.js";
 import { state, update } from "./store.js";
 import { Toasts } from "./toasts.js";
-import { ErrorMessage, hideMissingImages, isTyping } from "./ui.js";
+import { ErrorMessage, hideMissingImages, isTyping, lazy } from "./ui.js";
 import { loadServerSentences, t } from "./words.js";
 
 /** Screens that are loaded when they are first shown. */
@@ -42,15 +42,6 @@ function Screen() {
   const View = loaded[page];
   if (error) return html`<${ErrorMessage} error=${error} retry=${() => location.reload()} />`;
   return View ? html`<${View} key=${page} />` : html`<div class="empty" role="status" />`;
-}
-
-/** Return a component that is loaded when it is first shown. */
-function lazy(load) {
-  return function Lazy(attributes) {
-    const [View, setView] = useState(/** @type {any} */ (null));
-    useEffect(() => { tryOrToast(async () => { const found = await load(); setView(() => found); }); }, []);
-    return View && html`<${View} ...${attributes} />`;
-  };
 }
 
 const LargeView = lazy(async () => (await import("./large_view.js")).LargeView);

@@ -4,16 +4,16 @@
 import { announce } from "./messages.js";
 import { navigate, savedScroll } from "./address.js";
 import { seconds } from "./format.js";
-import { FirstRun } from "./first_run.js";
 import { Grid } from "./grid.js";
 import { html, useEffect, useMemo, useRef, useState, useStore } from "./html.js";
 import { isQuery, loadMore, loadResults, retryMore } from "./results.js";
 import { changeSettings } from "./settings.js";
 import { heightBelow, tileAttributes } from "./tile.js";
-import { Button, ErrorMessage, Menu } from "./ui.js";
+import { Button, ErrorMessage, lazy, Menu } from "./ui.js";
 import { Welcome } from "./welcome.js";
 import { count, t } from "./words.js";
 
+const FirstRun = lazy(async () => (await import("./first_run.js")).FirstRun);
 const BANDS = ["near-copy", "strong", "plausible", "weak"];
 const DIVIDER_WIDTH = 84;   // pixels, of the divider between images
 

@@ -1,8 +1,8 @@
 // @ts-check
 // Small parts that every view uses: icons, buttons, menus, messages.
 
-import { html, useLayoutEffect, useRef } from "./html.js";
-import { canRetry, messageOf } from "./messages.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "./html.js";
+import { canRetry, messageOf, tryOrToast } from "./messages.js";
 import { t } from "./words.js";
 
 const ICONS = {
@@ -93,6 +93,15 @@ const withCode = (text) => text.split("`").map((part, i) => (i % 2 ? html`<code>
 export function ErrorMessage({ error, retry = null }) {
   return html`<div class="error-message" role="alert"><p>${withCode(messageOf(error))}</p>
     ${retry && canRetry(error) && html`<${Button} label=${t("tryAgain")} onclick=${retry} />`}</div>`;
+}
+
+/** Return a component that is loaded when it is first shown. */
+export function lazy(load) {
+  return function Lazy(attributes) {
+    const [View, setView] = useState(/** @type {any} */ (null));
+    useEffect(() => { tryOrToast(async () => { const found = await load(); setView(() => found); }); }, []);
+    return View && html`<${View} ...${attributes} />`;
+  };
 }
 
 /** What takes a while to load. */
