@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import struct
@@ -14,8 +15,9 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from tests.faults.fuzz import Target, run
-from tests.faults.fuzz_targets import TARGETS, saved, target_of
+from tests.faults.fuzz_targets import TARGETS, common_images, saved, target_of
 
 from lookalike.errors import ImageError, UsageError
 from lookalike.images.archives import ParquetArchive
@@ -76,8 +78,64 @@ def absurd_files() -> dict[str, bytes]:
         "pages.pdf": b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids"
         b"[2 0 R]/Count 99999999>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF",
         "frames.gif": saved_frames(frames, "GIF"),
+        **absurd_containers(),
+        **absurd_metadata(),
         "frames.webp": saved_frames(frames[:1000], "WEBP"),
     }
+
+
+def absurd_containers() -> dict[str, bytes]:
+    """Return drawings, videos and other containers that state, nest or repeat too much."""
+    svg, links = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9">%s</svg>', b""
+    for level in range(1, 12):
+        links += b'<g id="a%d">%s</g>' % (level, b'<use href="#a%d"/>' % (level - 1) * 10)
+    heif = bytearray(next(one for one in common_images() if one[4:12] == b"ftypheic"))
+    at = heif.index(b"ispe") + 8
+    heif[at : at + 8] = b"\0\0\xff\xff" * 2
+    brand, nested = struct.pack(">I4s8s", 16, b"ftyp", b"isom"), b""
+    for _ in range(2000):
+        nested = struct.pack(">I4s", 8 + len(nested), b"moov") + nested
+    page = struct.Struct("<HHHIII")  # a directory of one entry, and where the next one is
+    pages = (page.pack(1, 256, 3, 1, 1, 8 + page.size * (n + 1)) for n in range(20_000))
+    return {
+        "uses.svg": svg % (b'<g id="a0"><path d="M0 0"/></g>%s<use href="#a11"/>' % links),
+        "infinite.svg": b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1e999 1e999"/>',
+        "blanks.svgz": gzip.compress(svg % bytes(1 << 27).replace(b"\0", b" "), 9),
+        "stated.heic": bytes(heif),
+        "atoms.mp4": brand + struct.pack(">I4s", 8, b"moov") * 20_000,
+        "nested.mp4": brand + nested,
+        "stated.jxl": b"\xff\x0a\xfe" + b"\xff" * 60,
+        "stated.psd": b"8BPS" + struct.pack(">H6xHIIHH", 1, 56, 30_000, 30_000, 8, 3) + bytes(14),
+        "pages.tif": b"II*\0" + struct.pack("<I", 8) + b"".join(pages),
+        "box.pdf": saved("PDF").replace(b"/MediaBox [ 0 0 16.0 12.0", b"/MediaBox [ 0 0 1e99 1e99"),
+    }
+
+
+def absurd_metadata() -> dict[str, bytes]:
+    """Return images whose profile, EXIF or XMP states, nests or expands too much."""
+    tags = struct.pack("<IH", 8, 5000) + struct.pack("<HHII", 0x9003, 2, 60_000, 8) * 5000
+    head = bytes(12) + b"mntrRGB XYZ " + bytes(12) + b"acsp" + bytes(88)
+    curve = (
+        struct.pack(">I4sII", 0xFFFFFF, b"rTRC", 144, 0xFFFFFFF0) + b"curv\0\0\0\0\xff\xff\xff\xff"
+    )
+    table = struct.pack(">I", 100) + struct.pack(">4sII", b"A2B0", 1332, 60_000) * 100 + b"mft2"
+    table += bytes([0, 0, 0, 0, 15, 3, 255, 0]) + bytes(36) + b"\x10\0\x10\0" + bytes(50_000)
+    entity = "".join(f'<!ENTITY a{n} "' + f"&a{n - 1};" * 10 + '">' for n in range(1, 10))
+    xmp = f'<!DOCTYPE x [<!ENTITY a0 "x">{entity}]><x>&a9;</x>'
+    return {
+        "tags.jpg": saved("JPEG", exif=b"Exif\0\0II*\0" + tags[:60_000]),
+        "curve.jpg": saved("JPEG", icc_profile=head + curve),
+        "table.jpg": saved("JPEG", icc_profile=head + table),
+        "deep.png": saved("PNG", pnginfo=with_xmp("<a>" * 20_000)),
+        "entities.png": saved("PNG", pnginfo=with_xmp(xmp)),
+    }
+
+
+def with_xmp(text: str) -> PngInfo:
+    """Return the chunk of a PNG file that holds XMP."""
+    info = PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", text)
+    return info
 
 
 def png(header: bytes, kind: bytes, content: bytes) -> bytes:
