@@ -241,11 +241,11 @@ def plot(samples: list[dict[str, object]], output: Path) -> None:
                     *zip(*points, strict=True), label=labels.get(name, name.removesuffix("_mb"))
                 )
         axis.set_title(title, loc="left", fontsize=10)
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, axis.get_ylim()[1] * 1.3)
         axis.set_xlabel("minutes")
         axis.grid(alpha=0.3)
         if len(names) > 1:
-            axis.legend(frameon=False)
+            axis.legend(frameon=False, loc="upper left", ncols=3, fontsize=9)
     figure.savefig(output, dpi=110)
 
 

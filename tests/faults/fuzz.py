@@ -27,7 +27,10 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 SECONDS = 10.0
-"""Time that one input may take."""
+"""Processor time that one input may take: others may use the machine, too."""
+
+BLOCKED_SECONDS = 600.0
+"""Time after which an input counts as blocked for ever."""
 
 MEMORY = 2 << 30
 """Address space that a target may add to what its process has."""
@@ -165,7 +168,7 @@ def run(target: Target, start: int, stop: int) -> Findings:
 def _watch(child: int, shared: mmap.mmap, reading: int) -> tuple[str, int]:
     """Return what a process wrote and its status; ends it where native code takes too long."""
     os.set_blocking(reading, False)
-    parts, seen, since = [], -1, time.monotonic()
+    parts, seen, since, used = [], -1, time.monotonic(), 0.0
     while True:
         try:
             if part := os.read(reading, 1 << 16):
@@ -184,10 +187,23 @@ def _watch(child: int, shared: mmap.mmap, reading: int) -> tuple[str, int]:
             return b"".join(parts).decode(errors="replace"), status
         now = struct.unpack_from("<Q", shared)[0]
         if now != seen:
-            seen, since = now, time.monotonic()
-        elif time.monotonic() - since > 3 * SECONDS:
+            seen, since, used = now, time.monotonic(), processor_seconds(child)
+        elif (
+            time.monotonic() - since > BLOCKED_SECONDS
+            or processor_seconds(child) - used > 3 * SECONDS
+        ):
             os.kill(child, signal.SIGKILL)
         time.sleep(0.02)
+
+
+def processor_seconds(process: int) -> float:
+    """Return the processor time that a child has used; 0 for one that has just ended."""
+    try:
+        with open(f"/proc/{process}/stat", encoding="utf-8") as stat:  # noqa: PTH123
+            fields = stat.read().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _in_child(target: Target, start: int, stop: int, shared: mmap.mmap, writing: int) -> None:
@@ -203,12 +219,12 @@ def _in_child(target: Target, start: int, stop: int, shared: mmap.mmap, writing:
     def too_long(_: int, __: FrameType | None) -> None:
         raise TookTooLong
 
-    signal.signal(signal.SIGALRM, too_long)
+    signal.signal(signal.SIGPROF, too_long)
     refused = contained = 0
     for number in range(start, stop):
         struct.pack_into("<QQQ", shared, 0, number, refused, contained)
         data = mutated(target.seeds, number, target.name)
-        signal.setitimer(signal.ITIMER_REAL, SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)
         try:
             target.accept(data)
         except target.refuses:
@@ -219,7 +235,7 @@ def _in_child(target: Target, start: int, stop: int, shared: mmap.mmap, writing:
             else:
                 os.write(writing, f"{number} {named(error)}\n".encode())
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
     struct.pack_into("<QQQ", shared, 0, stop - 1, refused, contained)
 
 
