@@ -135,6 +135,7 @@ def test_a_row_in_memory_without_a_path_is_refused(library: Library, photos: Pat
         ('{"path": "a.jpg"}\n[1]', "line 2: needs an object"),
         ('{"path": 3}', 'needs an object with a string "path"'),
         ('{"path": "a.jpg", "x": NaN}', "line 1: not a JSON object"),
+        ('{"path": "a.jpg", "x": -1e999}', "too large a number"),
         ("[" * 100_000, "line 1: not a JSON object"),
     ],
 )
@@ -255,6 +256,7 @@ def test_sidecars_can_be_ignored(photos: Path) -> None:
         ("a.json", "{", "not JSON"),
         ("a.json", "[1, 2]", "not an object"),
         ("a.json", '{"x": NaN}', "NaN"),
+        ("a.json", '{"x": [1e999]}', "too large a number: 1e999"),
         ("a.json", "[" * 100_000, "nested too deep"),
         ("a.txt", b"\xff\xfe\x00c", "not UTF-8"),
         ("a.txt", b"a\x00b", "not a text"),

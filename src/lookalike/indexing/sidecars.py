@@ -19,6 +19,7 @@ read into a caption.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -274,7 +275,7 @@ def read_sidecar(found: FoundFile, kind: str) -> dict[str, Any]:
     if kind.endswith("txt"):
         return {"caption": content.strip()} if content.strip() else {}
     try:
-        values = json.loads(content, parse_constant=refuse_constant)
+        values = strict_json(content)
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error.msg} in line {error.lineno}") from None
     if not isinstance(values, dict):
@@ -282,9 +283,20 @@ def read_sidecar(found: FoundFile, kind: str) -> dict[str, Any]:
     return values
 
 
-def refuse_constant(name: str) -> None:
-    """Refuse NaN and Infinity, which Python's parser accepts but JSON does not have."""
-    raise ValueError(f"not JSON: {name}")
+def strict_json(text: str) -> Any:
+    """Return the value of a JSON text. ValueError also for NaN and Infinity, which Python's parser accepts
+    but JSON does not have, and for numbers so large that they would become infinite."""
+
+    def refuse(name: str) -> None:
+        raise ValueError(f"not JSON: {name}")
+
+    def finite(number: str) -> float:
+        value = float(number)
+        if math.isinf(value):
+            raise ValueError(f"too large a number: {number[:20]}")
+        return value
+
+    return json.loads(text, parse_constant=refuse, parse_float=finite)
 
 
 def reason(error: Exception) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import codecs
 import csv
 import datetime
-import json
 import math
 import os
 from array import array
@@ -25,7 +24,7 @@ import numpy as np
 from lookalike.errors import UsageError
 from lookalike.indexing.column_types import Column, Convert, ValueType, decide
 from lookalike.indexing.report import ArrowTable, DataFrame, Table
-from lookalike.indexing.sidecars import refuse_constant
+from lookalike.indexing.sidecars import strict_json
 from lookalike.stores.text_analysis import compose
 
 PATH_COLUMN = "path"
@@ -240,7 +239,7 @@ def _objects(file: Path, path_column: str) -> Iterator[RawRow]:
             if not line.strip():
                 continue
             try:
-                row = json.loads(line, parse_constant=refuse_constant)
+                row = strict_json(line)
             except (ValueError, RecursionError) as error:
                 raise UsageError(
                     f"{file}, line {number}: not a JSON object on one line ({error})"

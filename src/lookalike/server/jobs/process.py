@@ -250,7 +250,6 @@ def main() -> None:
         os.nice(10)  # searches go first
     # A server started in the background (`serve &`) may ignore SIGINT, and its processes inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    threading.Thread(target=cancel_with_parent, daemon=True).start()
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print must not get among the messages
     begun = False
@@ -263,6 +262,7 @@ def main() -> None:
 
     kind, arguments = job["kind"], job["arguments"]
     try:
+        threading.Thread(target=cancel_with_parent, daemon=True).start()  # may interrupt at once
         read_only = kind not in WRITERS and kind not in KEEPERS
         with Library.open(job["library"], read_only=read_only) as library:
             if kind == EXPORT:
