@@ -690,4 +690,5 @@ TARGETS: Sequence[str] = tuple(MAKERS)
 @cache
 def target_of(name: str) -> Target:
     """Return a target by name, with its seeds."""
+    folder()  # not made by a child, which would leave it behind
     return MAKERS[name]()
