@@ -57,10 +57,13 @@ def find_classifier_head(graph: Graph, logits: str) -> ClassifierHead | None:
         features = maker.inputs[0]
     folder = graph.path.parent
     exact = node.op in {"Gemm", "MatMul", "Conv"}
-    matrix = _float_matrix(graph, node, folder) if exact else _integer_matrix(graph, node, folder)
-    if matrix is None:  # it could not be checked
+    read = _float_matrix if exact else _integer_matrix
+    with np.errstate(over="ignore", invalid="ignore"):
+        matrix = read(graph, node, folder)
+        bias = _bias(graph, node, path, folder)
+    if matrix is None or not np.isfinite(matrix).all():  # it could not be checked
         return None
-    return ClassifierHead(features, matrix, _bias(graph, node, path, folder), exact)
+    return ClassifierHead(features, matrix, bias, exact)
 
 
 def reproduces(

@@ -10,6 +10,7 @@ import math
 import pickle
 import pickletools
 import struct
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -77,6 +78,14 @@ def _read(stream: BinaryIO) -> dict[str, NDArray[np.generic]]:
 def _load(stream: BinaryIO, dtypes: dict[str, np.dtype[Any]]) -> Any:
     """Unpickle the next object. ValueError where that would take memory without need: the unpickler makes
     room for the longest text and the last of the remembered objects before it reads them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # escapes in a text that Python does not know
+        return _load_unwarned(stream, dtypes)
+
+
+def _load_unwarned(stream: BinaryIO, dtypes: dict[str, np.dtype[Any]]) -> Any:
     start = stream.tell()
     for number, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
         if number > _MAX_OPCODES or (

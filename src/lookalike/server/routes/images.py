@@ -60,6 +60,7 @@ Offset = Annotated[int, QueryParam(ge=0, le=2**53)]
 PageSize = Annotated[int, QueryParam(ge=1, le=1000)]
 
 BINARY = "application/octet-stream"
+FILE_TYPES = (BINARY, *sorted({one.media_type for one in FORMATS.values() if one.media_type}))
 ALL_INDEXED = "outcome = 'indexed'"
 GOLDEN_RATIO = 0.6180339887498949
 
@@ -248,7 +249,7 @@ async def tile(
     return Response(tiles[column, row], media_type=JPEG, headers=headers)
 
 
-@router.get("/api/images/{id}/file", **responses("application/octet-stream"))
+@router.get("/api/images/{id}/file", **responses(FILE_TYPES))
 async def image_file(state: State, request: Request, id: ImageIdParam) -> Response:
     """The image file as it is."""
 
