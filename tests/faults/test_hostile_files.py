@@ -40,6 +40,14 @@ def test_no_input_breaks_a_reader(name: str) -> None:
     assert found.tried == count
 
 
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [("onnx", 309), ("onnx", 10992), ("onnx", 27146), ("weights", 207), ("tables", 17639)],
+)
+def test_inputs_that_broke_a_reader_do_no_longer(name: str, number: int) -> None:
+    assert run(target_of(name), number, 1).faults == {}
+
+
 @pytest.mark.torture
 @pytest.mark.parametrize("name", TARGETS)
 def test_no_input_of_a_million_breaks_a_reader(name: str) -> None:

@@ -215,6 +215,15 @@ def test_long_cells_and_columns_left_out(library: Library, photos: Path) -> None
     )
 
 
+def test_columns_with_line_breaks_are_named_on_one_line(library: Library, photos: Path) -> None:
+    (photos / "t.csv").write_text('path,"Price\n(EUR)","Price\n(EUR)"\na.jpg,12,13\nb.jpg,x,\n')
+    notes = describe(library, photos / "t.csv").table_notes
+    assert len(notes) == 2
+    assert all("Price (EUR)" in note for note in notes)
+    with pytest.raises(UsageError, match=r"it has: path, Price \(EUR\) \("):
+        describe(library, photos / "t.csv", path_column="file")
+
+
 def test_a_second_table_of_another_type_is_told(library: Library, photos: Path) -> None:
     (photos / "first.csv").write_text("path,size_eu,x\na.jpg,S,1\nb.jpg,M,2\n")
     assert describe(library, photos / "first.csv").table_notes == ()

@@ -29,6 +29,9 @@ _AFTER = {
 # Operations skipped before it: their input is the unquantised features.
 _BEFORE = {"DynamicQuantizeLinear", "QuantizeLinear", "DequantizeLinear", "Identity", "Cast"}
 
+_DEPTH = 16
+"""Nodes that are followed at most: a damaged graph may go round in circles."""
+
 
 @dataclass(frozen=True, slots=True)
 class ClassifierHead:
@@ -49,11 +52,14 @@ class ClassifierHead:
 def find_classifier_head(graph: Graph, logits: str) -> ClassifierHead | None:
     """Return the last layer before the output `logits`; None when the graph ends in something else."""
     found = _walk(graph, logits, ())
-    if found is None:
+    if found is None or not found[0].inputs:
         return None
     node, path = found
     features = node.inputs[0]
-    while (maker := graph.makers.get(features)) is not None and maker.op in _BEFORE:
+    for _ in range(_DEPTH):
+        maker = graph.makers.get(features)
+        if maker is None or maker.op not in _BEFORE or not maker.inputs:
+            break
         features = maker.inputs[0]
     folder = graph.path.parent
     exact = node.op in {"Gemm", "MatMul", "Conv"}
@@ -98,7 +104,7 @@ def reproduces(
 def _walk(graph: Graph, name: str, path: tuple[Node, ...]) -> tuple[Node, tuple[Node, ...]] | None:
     """Return the first dense layer above a tensor, and the nodes between."""
     node = graph.makers.get(name)
-    if node is None or len(path) > 16:
+    if node is None or len(path) > _DEPTH:
         return None
     if node.op in _DENSE:
         return node, path

@@ -270,7 +270,9 @@ def _varints(content: memoryview) -> Iterator[int]:
 
 
 def _number(content: memoryview) -> int:
-    return next(_varints(content))
+    for number in _varints(content):
+        return number
+    raise ValueError("an integer is missing")
 
 
 def _text(content: memoryview) -> str:

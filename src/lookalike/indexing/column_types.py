@@ -86,13 +86,13 @@ class Column:
         if holds:
             self.counts[kind] += 1
         else:
-            self.others.setdefault(kind, f"row {row} has '{_short(text)}'")
+            self.others.setdefault(kind, f"row {row} has '{shortened(text)}'")
 
     def _why_no_number(self, row: int, text: str, read: Reading) -> str:
         """Return why the cell does not fit those before it; "" if it does, or is no number at all."""
         self.point = self.point and read.point is not None
         self.comma = self.comma and read.comma is not None
-        has = f"row {row} has '{_short(text)}'"
+        has = f"row {row} has '{shortened(text)}'"
         if read.point is None and read.comma is None:
             return ""
         if read.code:
@@ -155,15 +155,16 @@ def _decide(column: Column, votes: set[Decimal], delimiter: str) -> tuple[Conver
             row, text = column.ambiguous
             read = read_number(text)
             return _text, (
-                f"{column.name} is text: row {row} has '{_short(text)}', which may be {read.point} or "
-                f"{read.comma}; write it as one of these"
+                f"{shortened(column.name)} is text: row {row} has '{shortened(text)}', which may be "
+                f"{read.point} or {read.comma}; write it as one of these"
             )
     example = column.example
     if column.ambiguous is not None and (example or decimal == ","):
         example = column.ambiguous[1]
     note = ""
     if example is not None:
-        note = f"{column.name} holds numbers: '{_short(example)}' is {_number(decimal or '.')(example)}"
+        value = _number(decimal or ".")(example)
+        note = f"{shortened(column.name)} holds numbers: '{shortened(example)}' is {value}"
     return _number(decimal or "."), note
 
 
@@ -172,7 +173,7 @@ def _text_note(column: Column) -> str:
     kind, count = max(column.counts.items(), key=lambda pair: pair[1], default=("", 0))
     if not count or 2 * count < column.filled:
         return ""
-    return f"{column.name} is text: {column.others[kind]}"
+    return f"{shortened(column.name)} is text: {column.others[kind]}"
 
 
 def _usual(marks: set[str], delimiter: str) -> Decimal | None:
@@ -205,8 +206,10 @@ def _is_missing(cell: str) -> bool:
     return text in MISSING or text.casefold() in MISSING_IN_TYPED
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= 40 else f"{text[:40]}…"
+def shortened(text: str) -> str:
+    """Return a cell or the name of a column on one line of at most 41 characters."""
+    line = " ".join(text.splitlines())
+    return line if len(line) <= 40 else f"{line[:40]}…"
 
 
 @dataclass(slots=True)
@@ -241,7 +244,7 @@ class ValueType:
             return ""
         (at, text), (other_at, other) = self._first_text, self._first_other
         return (
-            f"{self.name} is text: {self.row_name} {at} has '{_short(text)}', "
+            f"{shortened(self.name)} is text: {self.row_name} {at} has '{shortened(text)}', "
             f"and {self.row_name} {other_at} has {other}"
         )
 

@@ -22,7 +22,7 @@ from typing import Any, TextIO, TypeAlias
 import numpy as np
 
 from lookalike.errors import UsageError
-from lookalike.indexing.column_types import Column, Convert, ValueType, decide
+from lookalike.indexing.column_types import Column, Convert, ValueType, decide, shortened
 from lookalike.indexing.report import ArrowTable, DataFrame, Table
 from lookalike.indexing.sidecars import strict_json
 from lookalike.stores.text_analysis import compose
@@ -112,14 +112,17 @@ def _header(file: Path, path_column: str) -> tuple[list[str], str, str, list[str
         if not name:
             notes.append(f"column {number} has no name and is left out")
         elif name in names:
-            notes.append(f"column {number} has the name of another, {name}, and is left out")
+            notes.append(
+                f"column {number} has the name of another, {shortened(name)}, and is left out"
+            )
             name = ""
         names.append(name)
     wanted = compose(path_column)
     same = [wanted] if wanted in names else [n for n in names if n.lower() == wanted.lower()]
     if len(same) != 1:
         raise UsageError(
-            f"{file} needs a column `{path_column}`; it has: {', '.join(filter(None, names)) or 'none'} "
+            f"{file} needs a column `{path_column}`; it has: "
+            f"{', '.join(shortened(name) for name in names if name) or 'none'} "
             "(--path-column names the column with the paths)"
         )
     return names, same[0], mark, notes

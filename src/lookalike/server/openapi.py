@@ -14,6 +14,8 @@ from lookalike.wire.codec import model
 from lookalike.wire.http import Error
 
 JPEG = "image/jpeg"
+JSON = "application/json"
+FILE = {"type": "string", "format": "binary"}
 
 _DESCRIPTIONS = {
     400: "The request is valid, but cannot be carried out.",
@@ -45,9 +47,11 @@ def responses(
         code: {"model": model(Error), "description": text} for code, text in _DESCRIPTIONS.items()
     }
     if isinstance(answer, str | tuple):
-        schema = {"schema": {"type": "string", "format": "binary"}}
-        media_types = (answer,) if isinstance(answer, str) else answer
-        found[status] = {"description": "The bytes.", "content": dict.fromkeys(media_types, schema)}
+        content = {
+            each: {"schema": {"type": "object"} if each == JSON else FILE}
+            for each in ((answer,) if isinstance(answer, str) else answer)
+        }
+        found[status] = {"description": "The bytes.", "content": content}
         options["response_class"] = Response  # otherwise FastAPI documents JSON, too
     else:
         found[status] = {"model": model(answer), "description": "The answer."}
@@ -111,7 +115,6 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
     return document
 
 
-FILE = {"type": "string", "format": "binary"}
 FILES = {"type": "array", "items": FILE}
 
 UPLOAD_BODY = form("image", image=FILE)
