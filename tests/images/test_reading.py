@@ -73,6 +73,7 @@ def test_a_file_over_the_limit_is_too_large(tmp_path: Path) -> None:
 
 
 def test_a_huge_video_is_identified_without_being_read(tmp_path: Path) -> None:
+    pytest.importorskip("av", reason="needs PyAV (lookalike[video])")
     with (tmp_path / "video.mp4").open("wb") as video:
         video.write(b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isommp41")
         video.truncate(50 << 30)  # a sparse file: 50 GB that take no space
