@@ -29,8 +29,8 @@ PARSE_ERRORS = (
     *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, EOFError, RuntimeError),
     *(MemoryError, struct.error, zlib.error),
 )
-"""What parsers of Python and NumPy raise for a file that is not what it should be: JSON that is nested too
-deep, for example, raises RecursionError (a RuntimeError)."""
+"""The exceptions that parsers of Python and NumPy raise for a malformed file: JSON that is nested too deep,
+for example, raises RecursionError (a RuntimeError)."""
 
 
 class Outcome(StrEnum):

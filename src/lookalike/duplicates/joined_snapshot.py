@@ -27,7 +27,7 @@ from lookalike.stores.open_store import FOLDER, find_library, open_store
 from lookalike.stores.paths import ids_below, images_below
 
 OFFSET = 1 << 31
-"""What is added to the ids of images and roots of the second library. A pair of ids fits into 64 bits."""
+"""The number added to the ids of images and roots of the second library. A pair of ids fits into 64 bits."""
 
 
 class JoinedSnapshot:

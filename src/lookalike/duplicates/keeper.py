@@ -30,7 +30,7 @@ _COPY_NAME = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the user said about which files may go.
+    """The user's rules for which files to keep.
 
     prefer   folders whose files are kept, the most important first
     archive  ids of images that are never spare; if there are any, only copies of one of them are reported

@@ -51,7 +51,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layout:
-    """Where images lie on a map.
+    """The positions of images on a map.
 
     ids           (n,) of the images, rising
     positions     (n, 2) float32: x to the right, y down, within 0..1, both axes of equal scale

@@ -29,7 +29,7 @@ def fetch_ahead(
     exhausted = False
     with ExitStack() as stack:
         threads = ThreadPoolExecutor(THREADS, "lookalike-fetch")
-        # What is on its way when the run is interrupted is not waited for.
+        # If the run is interrupted, requests in flight are not waited for.
         stack.callback(threads.shutdown, wait=False, cancel_futures=True)
         while True:
             while (

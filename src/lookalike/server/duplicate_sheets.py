@@ -22,7 +22,7 @@ MAX_SHEETS = 8
 
 @dataclass(frozen=True, slots=True)
 class LibraryState:
-    """What groups depend on.
+    """The state of the library that groups of duplicates depend on.
 
     contents   of the indexed images, by id
     files      their absolute paths

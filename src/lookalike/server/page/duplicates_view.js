@@ -236,7 +236,7 @@ async function undoTrash(record) {
   showToast(`${t("restored", { n: restored.length })}${refused.length ? ` ${t("stayed", { n: refused.length, reason: fromServer(refused[0].reason) })}` : ""}`, { kind: refused.length ? "error" : "hint" });
 }
 
-/** What was moved to the trash, also before the page was opened; each can be put back. */
+/** The list of moves to the trash, also of those before the page was opened; each can be put back. */
 function Undo({ onUndone }) {
   const library = useStore((store) => store.library);
   return library.writable ? html`<${Menu} id="trash-menu" label=${t("trash")} icon="trash" width=${300} class="quiet-text">${(close) => html`<${TrashRecords} close=${close} onUndone=${onUndone} />`}<//>` : null;

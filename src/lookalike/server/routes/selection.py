@@ -135,7 +135,7 @@ async def trash_images(state: State, request: Request) -> Response:
 
 @router.get("/api/trash", **responses(TrashRecords))
 async def trash_records(state: State) -> Response:
-    """What was moved to the trash, the newest first, and can be put back."""
+    """List the files in the trash that can be put back, the newest first."""
     return JSONResponse(encode(await state.executors.quick.run(lambda: records(state))))
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from lookalike.errors import Outcome
 from lookalike.images.reading import InodeState
-from lookalike.stores.metadata import merge
+from lookalike.stores.metadata import OUTCOMES, image_of, merge
 from lookalike.stores.metadata import metadata_sources as sources
 from lookalike.stores.postgres.database import Connection, statement
 from lookalike.stores.postgres.encoding import IdArray, decode, encode, ids_from
@@ -36,8 +35,6 @@ AT_PATHS = f"root = %s AND left(path, {PREFIX}) = ANY(%s) AND path = ANY(%s)"
 BATCH = 10_000
 """Rows that `iter_files` fetches at a time."""
 
-OUTCOMES = {outcome.value: outcome for outcome in Outcome}
-
 
 def paths_parameters(root: int, paths: Iterable[str]) -> tuple[int, list[str], list[str]]:
     """Return the parameters of AT_PATHS."""
@@ -62,38 +59,7 @@ def below(folder: str) -> tuple[str, list[str]]:
 
 def image_from(row: tuple[Any, ...]) -> Image:
     """Return the image of a row of IMAGE_COLUMNS."""
-    (
-        id,
-        root,
-        path,
-        size,
-        mtime_ns,
-        hash,
-        outcome,
-        reason,
-        width,
-        height,
-        form,
-        color,
-        facts,
-        *given,
-    ) = row
-    return Image(
-        id,
-        root,
-        decode(path),
-        size,
-        mtime_ns,
-        hash,
-        OUTCOMES[outcome],
-        decode(reason),
-        width,
-        height,
-        form,
-        merge(*given),
-        {} if facts is None else json.loads(facts),
-        color,
-    )
+    return image_of(row[:11], decode(row[2]), decode(row[7]), *row[11:])
 
 
 def images(connection: Connection, ids: Iterable[int]) -> dict[int, Image]:
