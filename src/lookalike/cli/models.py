@@ -67,9 +67,9 @@ def get(name: str) -> None:
 def words(extractor: str, format_: str) -> None:
     """List the words that a classifier answers without captions.
 
-    EXTRACTOR is one whose vectors come from a classifier: efficientnet-lite2, onnx:resnet50, timm:NAME,
-    onnx:FOLDER with the names of its classes (id2label in config.json, or labels.txt). Each word is listed
-    with the number of classes that it names.
+    EXTRACTOR is one whose vectors come from a classifier: lookalike, efficientnet-lite2, onnx:resnet50,
+    timm:NAME, onnx:FOLDER with the names of its classes (id2label in config.json, or labels.txt). Each word
+    is listed with the number of classes that it names.
     """
     from lookalike.errors import UsageError
     from lookalike.extractors import load

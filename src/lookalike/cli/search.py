@@ -62,7 +62,7 @@ def command(
     TERM is an image file (in the library or not), id:42 for an image of the library, '-' for an image on
     standard input, or plain text. A '+' before a term means more like this, a '-' less like this, and
     '2:' counts it twice. Text is compared with what images show in a space that understands it (clip),
-    else searched in captions, else understood by the classes of a network (efficientnet-lite2).
+    else searched in captions, else understood by the classes of a network, the built-in one included.
     Similarity is larger for closer images, at most 1 for cosine. Without TERM, --where or --sort list
     images.
 
@@ -172,8 +172,8 @@ def _nothing_found(query: Query, hits: Hits) -> str:
         return f"Nothing found: no image matches --where {query.where}."
     if hits.ranked_by == "captions":
         return (
-            "Nothing found: no caption or keyword has these words. In a library indexed with "
-            "`--extractor efficientnet-lite2` or `--extractor clip`, text finds images by what they show."
+            "Nothing found: no caption or keyword has these words. In a library indexed with the built-in "
+            "network, `efficientnet-lite2` or `clip`, text finds images by what they show."
         )
     if hits.ranked_by.startswith("content") and not query.min_relevance:
         return "Nothing found: no image shows this."

@@ -31,7 +31,7 @@ _INSTEAD = "`lookalike index --extractor efficientnet-lite2` answers many words,
 
 NO_WORDS = (
     "this library has neither captions nor a space that understands text: give captions with `lookalike "
-    "index --metadata FILE.csv`, or index with `--extractor efficientnet-lite2` or `--extractor clip`"
+    "index --metadata FILE.csv`, or index with `--extractor lookalike`, `efficientnet-lite2` or `clip`"
 )
 """Error where nothing can answer text."""
 
