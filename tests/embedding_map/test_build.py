@@ -124,6 +124,25 @@ def test_images_keep_their_places_while_few_come_and_go(tmp_path: Path) -> None:
         assert layout_of(library, method="pca", update=True)[0].changed == 0, "more than a tenth"
 
 
+def test_files_of_others_behind_a_link_stay(tmp_path: Path) -> None:
+    folder = album(tmp_path / "photos", 6)
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for number in range(20):
+        np.savez(mine / f"{number}.npz", ids=np.arange(number))
+    with Library.create(folder) as library:
+        library.add([folder], extractors=["color"])
+        (folder / ".lookalike" / "maps").symlink_to(mine)  # a library from a stranger
+        layout, file = layout_of(library, method="pca", update=True)
+        assert len(list(mine.iterdir())) == 21
+    for wrong in (
+        replace(layout, positions=layout.positions[1:]),
+        replace(layout, clusters=layout.clusters + 10**12),
+    ):
+        wrong.save(file)
+        assert Layout.load(file) is None
+
+
 def test_a_filter_and_a_limit_reduce_the_map(library: Library) -> None:
     few = build_map(library, method="pca", where="label = 'a'")
     assert len(few) == few.total == 8

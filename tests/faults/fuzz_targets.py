@@ -531,12 +531,16 @@ def layout_seed() -> bytes:
     """Return a saved map."""
     out = io.BytesIO()
     arrays: dict[str, Any] = {
-        name: np.zeros(3)
-        for name in ("ids", "digests", "positions", "levels", "clusters", "typical")
+        "ids": np.arange(3),
+        "digests": np.zeros(3, np.uint64),
+        "positions": np.zeros((3, 2), np.float32),
+        "levels": np.zeros(3, np.uint8),
+        "clusters": np.zeros(3, int),
+        "typical": np.ones((1, 3), int),
     }
     arrays["scalars"] = np.array(["color", "umap", "3", "0", "0"])
     arrays["preservation"] = np.array([1.0, 1, 1, 5, 3])
-    np.savez_compressed(out, **arrays)
+    np.savez(out, **arrays)
     return out.getvalue()
 
 

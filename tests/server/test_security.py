@@ -353,7 +353,14 @@ def test_an_ipv6_network_is_one_client() -> None:
     limiter.check_request("2001:db8:1:2::1")
     with pytest.raises(HTTPError, match="too many requests"):
         limiter.check_request("2001:db8:1:2:ffff:eeee:dddd:cccc")
-    for other in ("2001:db8:1:3::1", "192.0.2.1", "192.0.2.2"):
+    # A socket for IPv6 and IPv4 writes the latter as ::ffff:192.0.2.3.
+    for other in (
+        "2001:db8:1:3::1",
+        "192.0.2.1",
+        "192.0.2.2",
+        "::ffff:192.0.2.3",
+        "::ffff:192.0.2.4",
+    ):
         limiter.check_request(other)
 
 
@@ -517,14 +524,16 @@ def foreign_library(tmp_path: Path, private: Path, *, root: str | None, path: st
     return folder
 
 
-@pytest.mark.parametrize("how", ["absolute", "relative", "link", "everything"])
+@pytest.mark.parametrize("how", ["absolute", "relative", "link", "imported", "everything"])
 def test_a_library_from_a_stranger_does_not_open_other_folders(tmp_path: Path, how: str) -> None:
     private = draw(tmp_path / "private" / "secret.jpg", 7)
-    link = tmp_path / "downloads" / "photos" / "link"
+    place = ".lookalike/imported" if how == "imported" else "link"
+    link = tmp_path / "downloads" / "photos" / place
     root = {
         "absolute": str(private.parent),
         "relative": "../../private",
         "link": "link",
+        "imported": ".lookalike/imported",  # where images without a file are said to be
         "everything": "/",
     }[how]
     path = str(private).lstrip("/") if how == "everything" else "secret.jpg"

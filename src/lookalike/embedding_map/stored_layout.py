@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +31,7 @@ from lookalike.errors import PARSE_ERRORS, UsageError
 from lookalike.files import atomic_write, make_folder
 from lookalike.library import Library
 from lookalike.stores.interface import Ids, Snapshot, Space
+from lookalike.vectors.npz import read_npz
 
 # Largest number of images on a map; a larger library is sampled evenly.
 MAX_IMAGES = 100_000
@@ -38,12 +41,16 @@ MARGIN = 0.02
 
 # Folder of the layouts, and how many of them are kept: one for each state of a space, method and filter.
 FOLDER, MAX_FILES = "maps", 16
+FILE_NAME = re.compile(r"[0-9a-f]{32}\.npz")
 
 # Share of the images that may come and go until a layout that is kept up to date is computed anew.
 MAX_CHANGED = 0.1
 
 # Changes whenever a layout of the same vectors would be another one, or is stored in another way.
 REVISION = "2"
+
+# Arrays in a file, and their kinds of numbers.
+ARRAYS, KINDS = ("ids", "digests", "positions", "levels", "clusters", "typical"), "iufuii"
 
 Progress = Callable[[int, int], None]
 """Called with the number of finished steps and of all."""
@@ -87,41 +94,41 @@ class Layout:
         scalars = [self.extractor, self.method, str(self.total), str(self.seed), str(self.changed)]
         kept = [float(value) for value in asdict(self.preservation).values()]
         with atomic_write(file, shared=True) as out:
-            np.savez_compressed(
+            np.savez(
                 out,
                 scalars=np.array(scalars),
-                ids=self.ids,
-                digests=self.digests,
-                positions=self.positions,
-                levels=self.levels,
-                clusters=self.clusters,
-                typical=self.typical,
                 preservation=np.array(kept),
+                **{name: getattr(self, name) for name in ARRAYS},
             )
 
     @classmethod
     def load(cls, file: Path) -> Layout | None:
         """Return the layout in a file; None if there is none, or another file."""
         try:
-            with np.load(file, allow_pickle=False) as found:
-                extractor, method, total, seed, changed = found["scalars"].tolist()
-                trust, continuity, overlap, neighbours, sampled = found["preservation"].tolist()
-                return cls(
-                    extractor=extractor,
-                    method=method,
-                    seed=int(seed),
-                    ids=found["ids"],
-                    digests=found["digests"],
-                    positions=found["positions"],
-                    levels=found["levels"],
-                    clusters=found["clusters"],
-                    typical=found["typical"],
-                    preservation=NeighbourhoodPreservation(
-                        trust, continuity, overlap, int(neighbours), int(sampled)
-                    ),
-                    total=int(total),
-                    changed=int(changed),
-                )
+            found = read_npz(file)
+            extractor, method, total, seed, changed = found["scalars"].tolist()
+            trust, continuity, overlap, neighbours, sampled = found["preservation"].tolist()
+            arrays: dict[str, Any] = {name: found[name] for name in ARRAYS}
+            shapes = [array.shape for array in arrays.values()]
+            (count,), (groups, _) = shapes[0], shapes[-1]
+            clusters = arrays["clusters"]
+            if (
+                shapes[:-1] != [(count,), (count,), (count, 2), (count,), (count,)]
+                or "".join(array.dtype.kind for array in arrays.values()) != KINDS
+                or not 0 <= clusters.min() <= clusters.max() < groups
+            ):
+                raise ValueError("arrays that do not fit together")
+            return cls(
+                extractor=extractor,
+                method=method,
+                seed=int(seed),
+                **arrays,
+                preservation=NeighbourhoodPreservation(
+                    trust, continuity, overlap, int(neighbours), int(sampled)
+                ),
+                total=int(total),
+                changed=int(changed),
+            )
         except (OSError, zipfile.BadZipFile, *PARSE_ERRORS):
             return None
 
@@ -255,8 +262,9 @@ def _fingerprint(
 
 
 def _delete_old(folder: Path) -> None:
-    """Delete the layouts that were not used for longest."""
-    files = sorted(folder.glob("*.npz"), key=lambda file: file.stat().st_mtime)
+    """Delete the layouts that were not used for longest. The folder may be a link: others' files stay."""
+    own = (file for file in folder.iterdir() if FILE_NAME.fullmatch(file.name))
+    files = sorted(own, key=lambda file: file.lstat().st_mtime)
     for file in files[:-MAX_FILES]:
         file.unlink(missing_ok=True)
 

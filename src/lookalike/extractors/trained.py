@@ -6,11 +6,9 @@ Such a model is a folder with a JSON record and the weights that it describes.
 from __future__ import annotations
 
 import json
-import math
 import os
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -37,6 +35,7 @@ from lookalike.models.files import (
     open_folder,
 )
 from lookalike.vectors.lda import LinearMap
+from lookalike.vectors.npz import read_npz
 from lookalike.vectors.similarity import Similarity, normalise
 
 HEAD = "head.npz"
@@ -45,8 +44,6 @@ VERSION = 1
 
 MAX_DIM = 1 << 16
 """Largest dimension of vectors that a record may state."""
-
-_NPY_HEADER_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +110,10 @@ def read_trained(folder: Path) -> tuple[TrainedModel, Mapping[str, NDArray[np.fl
 
 
 def _arrays(head: Path, record: TrainedModel) -> dict[str, NDArray[np.float32]]:
-    """Return the arrays. Their sizes are checked first: a few kilobytes of compressed zeros could
-    otherwise fill the memory."""
+    """Return the arrays."""
     shapes = {"mean": (record.base_dim,), "axes": (record.base_dim, record.dim)}
-    with zipfile.ZipFile(head) as packed:
-        for name, shape in shapes.items():
-            if packed.getinfo(f"{name}.npy").file_size > 8 * math.prod(shape) + _NPY_HEADER_BYTES:
-                raise ValueError(name)
-    with np.load(head, allow_pickle=False) as stored:
-        arrays = {name: np.asarray(stored[name], np.float32) for name in shapes}
+    stored = read_npz(head)
+    arrays = {name: np.asarray(stored[name], np.float32) for name in shapes}
     if any(arrays[name].shape != shape for name, shape in shapes.items()):
         raise ValueError(shapes)
     return arrays

@@ -35,6 +35,7 @@ from lookalike.images.reading import InodeState
 from lookalike.indexing.shards import Shard
 from lookalike.stores.interface import Entry, Space
 from lookalike.stores.metadata import facts_json
+from lookalike.vectors.npz import read_npz
 
 FORMAT = 1
 MANIFEST_SUFFIX = ".json"
@@ -334,5 +335,4 @@ def _space_from(document: dict[str, Any]) -> Space:
     space = Space(**document)
     if fitted is None:
         return space
-    with np.load(io.BytesIO(base64.b64decode(fitted)), allow_pickle=False) as arrays:
-        return replace(space, fitted={name: arrays[name] for name in arrays.files})
+    return replace(space, fitted=read_npz(io.BytesIO(base64.b64decode(fitted))))

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import tracemalloc
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from tests.library.image_builders import album
-from tests.stores.builders import entry, put
+from tests.stores.builders import entry, put, space
 
 from lookalike.cli.program import program
 from lookalike.errors import LibraryDamaged, LibraryError
 from lookalike.library import Library
 from lookalike.stores.local.store import LocalStore
+from lookalike.vectors.npz import read_npz
 
 posix = pytest.mark.skipif(os.name != "posix", reason="links need rights elsewhere")
 
@@ -75,6 +78,20 @@ def test_only_files_with_our_names_are_removed_as_leftovers(
     assert [path.name for path in holiday.iterdir()] == ["beach.jpg"]
     assert not left.exists()
     assert (elsewhere / "toy-1" / "vectors-1.f32").stat().st_size == 12
+
+
+def test_arrays_that_would_fill_the_memory_are_refused(local: LocalStore) -> None:
+    with local.writer() as writer:
+        writer.add_space(space(fitted={"mean": np.zeros(3)}))
+    file = local.folder / "spaces" / "toy-1" / "fitted.npz"
+    np.savez_compressed(file, _mean=np.zeros(3_000_000))
+    tracemalloc.start()
+    with LocalStore.open(local.folder) as store, store.snapshot() as snapshot:
+        assert snapshot.spaces()[0].fitted is None
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+    with pytest.raises(ValueError, match="larger than their archive"):
+        read_npz(file)
 
 
 @pytest.mark.parametrize("place", ["../../elsewhere", "/tmp/elsewhere", "..", ".", "a/b", ""])

@@ -70,11 +70,12 @@ class RateLimiter:
 
 def client_key(client: str) -> str:
     """Return the unit that requests are counted by: an IPv4 address, or the /64 network of an IPv6 address,
-    from which a single client can choose addresses."""
+    from which a single client can choose addresses. A socket for both gives IPv4 as ::ffff:192.0.2.1."""
     try:
-        return str(ipaddress.IPv6Network((client.partition("%")[0], 64), strict=False))
+        address = ipaddress.IPv6Address(client.partition("%")[0])
     except ValueError:
         return client
+    return str(address.ipv4_mapped or ipaddress.IPv6Network((address, 64), strict=False))
 
 
 def too_fast(reason: str, delay: float) -> HTTPError:

@@ -23,7 +23,7 @@ def foreign_roots(library: Library, allowed: Sequence[str] = ()) -> list[Path]:
 
 def is_foreign(root: Root, home: Path, allowed: Iterable[str] = ()) -> bool:
     """Return whether a root must be allowed before its files are touched."""
-    if root.imported:
+    if root.imported and not os.path.lexists(root.path):  # no folder, unless a stranger made one
         return False
     if is_url(root.path):
         place = shown(root.path)

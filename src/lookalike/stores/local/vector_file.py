@@ -27,6 +27,7 @@ from lookalike.stores.local import bus_errors
 from lookalike.stores.local.database import SpaceRow
 from lookalike.stores.records import IMPORTED, DType, Ids
 from lookalike.vectors.blocks import Floats, Rows
+from lookalike.vectors.npz import read_npz
 
 DTYPES: Mapping[DType, np.dtype[np.floating]] = {
     "f32": np.dtype("<f4"),
@@ -232,8 +233,8 @@ def load_fitted(library: Path, space: SpaceRow) -> dict[str, NDArray[np.generic]
     because a library may come from a stranger.
     """
     try:
-        with np.load(space_folder(library, space) / FITTED, allow_pickle=False) as stored:
-            return {name[1:]: stored[name] for name in stored.files}
+        stored = read_npz(space_folder(library, space) / FITTED)
+        return {name[1:]: array for name, array in stored.items()}
     except OSError as error:
         if isinstance(error, PermissionError | IsADirectoryError):
             raise damaged_error(library, space) from error
