@@ -15,5 +15,6 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
         "REPORT_SECONDS": 0.0,
         "EXTRACTOR_BATCH": 8,
         "MAX_WAITING": 0,
+        "MAX_WAITING_OF_ANY_SIZE": 0,
     }.items():
         monkeypatch.setattr(indexer, name, value)

@@ -14,7 +14,7 @@ from PIL import Image
 from tests.library.fake_extractors import means
 from tests.library.image_builders import album
 
-from lookalike import Library
+from lookalike import IndexOptions, Library
 from lookalike.errors import ImageError, LookalikeError, Outcome
 from lookalike.extractors import runtime
 from lookalike.extractors.builtin import BuiltinExtractor
@@ -87,6 +87,20 @@ def run(
 
 def reds(found: Sequence[tuple[int, ExtractionResult]]) -> list[int]:
     return [round(float(loaded.vectors["x"][0]) * 255) for _, loaded in found]
+
+
+def test_few_images_of_any_size_are_in_memory(tmp_path: Path) -> None:
+    """Files deleted at the first call are missing but for those that were read before."""
+    photos = album(tmp_path / "photos", 60)
+
+    def delete_files(_: Sequence[Pixels]) -> None:
+        for file in photos.rglob("*.jpg"):
+            file.unlink()
+
+    with Library.create(photos, folder=tmp_path / "library") as library:
+        options = IndexOptions(workers=2)
+        report = library.add([photos], extractors=[SerialExtractor(delete_files)], options=options)
+    assert 8 <= report.new <= 16
 
 
 def test_images_are_returned_in_order_whichever_call_ends_first() -> None:
@@ -227,25 +241,25 @@ def test_images_finished_before_ctrl_c_are_stored(tmp_path: Path) -> None:
     with Library.create(photos) as library:
         with pytest.raises(KeyboardInterrupt):
             library.add([photos], extractors=[extractor])
-        assert library.info().images == 32
+        assert library.info().images == 8
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs POSIX signals")
 def test_finished_images_in_the_queue_are_stored_on_ctrl_c(tmp_path: Path) -> None:
     def interrupt_when_the_others_are_done(images: Sequence[Pixels]) -> None:
         if len(extractor.calls) == 1:  # the first images hold up all that follow them
-            while len(extractor.calls) < 13:
+            while len(extractor.calls) < 4:
                 time.sleep(0.01)
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     extractor = ThreadedExtractor(interrupt_when_the_others_are_done)
-    photos = album(tmp_path / "photos", 13 * 3)
+    photos = album(tmp_path / "photos", 4 * 3)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in background jobs
     try:
         with Library.create(photos) as library:
             with pytest.raises(KeyboardInterrupt):
                 library.add([photos], extractors=[extractor])
-            assert library.info().images == 13 * 3
+            assert library.info().images == 4 * 3
     finally:
         signal.signal(signal.SIGINT, before)
 

@@ -58,11 +58,15 @@ CHUNK = 500  # paths looked up in the catalogue together
 BATCH = 1024
 FLUSH_SECONDS = 2.0  # a slow run commits at least this often
 # Tasks in flight per worker: vectors are small, and a commit on a slow disk should not leave a worker
-# idle. Pixels for extractors in the main process are large: there the pool's own window applies.
+# idle. Pixels for extractors in the main process are larger: there the pool's own window applies.
 WINDOW_PER_WORKER = 512
 REMOTE_WINDOW = 32  # tasks in flight that hold the content of their images
 EXTRACTOR_BATCH = 32  # images per call of an extractor in the main process that is not concurrent
 MAX_WAITING = 64  # images that may wait for such an extractor, not counting those being extracted
+# The same three where such an extractor takes images of any size: a screenshot has 6 MB, a scan 150 MB.
+ANY_SIZE_WINDOW_PER_WORKER = 4
+ANY_SIZE_BATCH = 8
+MAX_WAITING_OF_ANY_SIZE = 8
 REPORT_SECONDS = 0.1  # interval of the progress callback
 
 
@@ -173,13 +177,19 @@ class Indexer:
         own = extraction_pool(self._extractors, self._options, self._thumbnail_side)
         with own if self._pool is None else nullcontext(self._pool) as pool:
             self._run_task = pool.run
-            if in_main:
+            window: int | None = WINDOW_PER_WORKER * pool.workers
+            if any(extractor.pixels.fit == "any" for extractor in in_main.values()):
+                window = ANY_SIZE_WINDOW_PER_WORKER * pool.workers
+                self._queue = ExtractorQueue(
+                    in_main, batch=ANY_SIZE_BATCH, max_waiting=MAX_WAITING_OF_ANY_SIZE
+                )
+            elif in_main:
+                window = None
                 self._queue = ExtractorQueue(
                     in_main, batch=EXTRACTOR_BATCH, max_waiting=MAX_WAITING
                 )
-            window = None if in_main else WINDOW_PER_WORKER * pool.workers
             if any(is_url(source.root.path) for source in sources):
-                window = REMOTE_WINDOW
+                window = min(window or REMOTE_WINDOW, REMOTE_WINDOW)
             tasks = self._tasks(sources)
             while True:
                 for loaded in pool.map(tasks, window=window):
