@@ -265,6 +265,33 @@ def test_cuts_through_which_the_ground_shows_are_not_letters_over_an_image(
     assert compared(article(""), article("lace lace")).kind == "near"
 
 
+def article(*texts: tuple[int, int, str], beads: bool = False) -> Pixels:
+    """An article before a white ground; texts at (x, y), or beads beside it."""
+    noise = cv2.GaussianBlur(np.random.default_rng(4).normal(size=(240, 240, 3)), (0, 0), 1.5)
+    image = Image.new("RGB", (480, 400), WHITE)
+    image.paste(Image.fromarray((150 + 150 * noise).clip(70, 215).astype(np.uint8)), (120, 40))
+    draw = ImageDraw.Draw(image)
+    for x, y, text in texts:
+        draw.text((x, y), text, fill=INK, font_size=30)
+    for x in range(40, 440, 22) if beads else ():
+        draw.ellipse([x, 320, x + 14, 334], fill=INK)
+    return jpeg(np.asarray(image), 85)
+
+
+def test_a_caption_of_an_article_on_white_is_an_edit_but_another_article_is_not() -> None:
+    name = (100, 320, "Summer collection")
+    for captioned in (article(name), article((60, 230, "Summer collection 28"))):
+        found = compared(article(), captioned)
+        assert (found.kind, found.changes) == ("edit", ("lettered",))
+    for one, other in (
+        (article(), article((130, 120, "Summer tour"))),  # printed on it
+        (article(), article(beads=True)),
+        (article(name), article(name, (100, 360, "reduced to 19.99"))),
+        (article(name), article((100, 320, "Winter collection"))),
+    ):
+        assert compared(one, other).kind == "near"
+
+
 def test_another_end_of_a_panorama_is_not_letters_over_it() -> None:
     noise = np.random.default_rng(8).normal(size=(300, 1500, 3))
     photo = (128 + 700 * cv2.GaussianBlur(noise, (0, 0), 4)).clip(20, 185).astype(np.uint8)

@@ -13,7 +13,7 @@ from tests.cli.program_runner import process
 from tests.duplicates.image_builders import save, scene
 
 from lookalike import Library
-from lookalike.duplicates.move_record import undo
+from lookalike.duplicates.move_record import digest, undo
 from lookalike.errors import UsageError
 from lookalike.files import move_file
 
@@ -191,6 +191,36 @@ def test_another_file_is_no_record(tmp_path: Path, content: str) -> None:
     file.write_text(content)
     with pytest.raises(UsageError, match="not a record"):
         undo(file)
+
+
+def test_a_record_of_a_stranger_moves_only_images_and_deletes_no_last_file(
+    library: Library, photos: Path
+) -> None:
+    script, outside = photos.parent / "script", photos.parent / "note.txt"
+    script.write_text("#!/bin/sh\n")
+    outside.write_text("mine")
+    steps = [
+        ("move", photos.parent / "home/.profile", script),
+        ("copy", photos / "gone.txt", outside),
+        ("copy", outside, outside),
+    ]
+    record = photos.parent / "record.jsonl"
+
+    def write(*steps: tuple[str, object, object, object]) -> None:
+        lines: list[object] = [{"format": "lookalike moved files 1"}]
+        for number, (action, source, target, sha256) in enumerate(steps, start=1):
+            step = {"step": number, "action": action, "from": source, "to": target}
+            lines.append(step | {"sha256": sha256})
+        record.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    write(*((how, str(one), str(other), digest(other)) for how, one, other in steps))
+    undone = undo(record)
+    assert not undone.restored and len(undone.refused) == 3
+    assert script.exists() and outside.exists() and not (photos.parent / "home").exists()
+    for name in ("relative.jpg", "/a\0b", 7, ""):
+        write(("move", name, str(script), digest(script)))
+        with pytest.raises(UsageError, match="not a record"):
+            undo(record)
 
 
 def test_the_program_moves_to_the_trash_and_back(photos: Path) -> None:

@@ -22,7 +22,7 @@ from lookalike.duplicates.report import Kind
 from lookalike.duplicates.tone import is_sign
 from lookalike.images.pixel_spec import Pixels
 
-REVISION = "5"
+REVISION = "6"
 """Changes whenever the results change: remembered comparisons of another revision do not count."""
 
 Change: TypeAlias = Literal[

@@ -71,6 +71,9 @@ MIN_RECOLORED = 0.1
 # colors is evidence: an article before a white wall has its colors on a line.
 MIN_COLOR_SPREAD = 4.0
 
+# Difference (grey values), averaged over squares of that side (pixels), that no other sharpness makes.
+COARSE_CHANGE, EDGE_OF_CHANGE = 24.0, 9
+
 # Standard deviations (pixels) of the blurs that are tried where one image is sharper.
 BLURS = tuple(0.4 * 1.15**step for step in range(20))
 
@@ -146,6 +149,10 @@ def _equally_sharp(
     """Blur the sharper image until both have gradients of the same energy."""
     import cv2
 
+    # Letters over one of them are sharp, too; blurring them would not make the rest agree.
+    square = (EDGE_OF_CHANGE, EDGE_OF_CHANGE)
+    same = covered & (cv2.blur(cv2.absdiff(a, b), square) < COARSE_CHANGE)
+    covered = same if same[:-1, :-1].any() else covered
     energies = _energy(a, covered), _energy(b, covered)
     goal = min(energies)
     if max(energies) < 1.25 * goal:

@@ -20,11 +20,16 @@ from typing import Any, Literal, Self
 from lookalike.duplicates.trash import Trash
 from lookalike.errors import PARSE_ERRORS, UsageError
 from lookalike.files import keep_private, move_file, sync_folder
+from lookalike.images.formats import RAW_SUFFIXES, VIDEO_SUFFIXES
+from lookalike.images.sniff import HEAD_BYTES, MAYBE_SIDECAR_SUFFIXES, SIDECAR_SUFFIXES, kind_of
 
 FORMAT = "lookalike moved files 1"
 
 # Folder in that of the library where records are written by default.
 MOVED = "moved"
+
+# Suffixes of files that go with an image by their names, whatever they contain.
+BY_NAME = SIDECAR_SUFFIXES | MAYBE_SIDECAR_SUFFIXES | RAW_SUFFIXES | VIDEO_SUFFIXES
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +124,21 @@ def read_record(file: Path) -> list[Step]:
 
 def _read_line(line: dict[str, Any], steps: dict[int, Step]) -> None:
     if "step" in line:
-        if line["action"] not in ("move", "copy") or not isinstance(line["sha256"], str):
+        number, action = line["step"], line["action"]
+        if action not in ("move", "copy") or {type(number), type(line["sha256"])} != {int, str}:
             raise ValueError("not a step")
-        target = None if line["to"] is None else Path(line["to"])
-        steps[line["step"]] = Step(
-            line["step"], line["action"], Path(line["from"]), target, line["sha256"]
-        )
+        target = None if line["to"] is None else _absolute(line["to"])
+        steps[number] = Step(number, action, _absolute(line["from"]), target, line["sha256"])
     for mark in ("failed", "undone"):
         if mark in line:
             steps.pop(line[mark], None)
+
+
+def _absolute(name: str) -> Path:
+    path = Path(name)
+    if not path.is_absolute() or "\0" in name:
+        raise ValueError(name)
+    return path
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +157,8 @@ def undo(file: Path) -> Undone:
     """Put files back where they were, the last one first.
 
     Nothing is overwritten; a file that has changed since it was moved stays where it is. A record can be
-    undone again: what is back is left alone.
+    undone again: what is back is left alone. The record may be a stranger's: only images, videos and sidecars
+    are moved, and a copy is deleted only beside its original.
     """
     steps = read_record(file)[::-1]
     in_trash = [step.source for step in steps if step.target is None]
@@ -169,6 +181,8 @@ def undo_step(step: Step, trash: Trash | None) -> bool:
     """Undo one step; return whether a file came back. Raises UsageError or OSError if it cannot be undone."""
     if step.action == "copy":
         if step.target and _has_content(step.target, step.sha256):
+            if not _has_content(step.source, step.sha256) or step.target.samefile(step.source):
+                raise UsageError(f"{step.target} stays, because it is not there any more")
             step.target.unlink()
         return False
     if os.path.lexists(step.source):
@@ -187,6 +201,8 @@ def undo_step(step: Step, trash: Trash | None) -> bool:
             if present
             else f"it is not in {where} any more"
         )
+    if not _is_movable(step.source, moved):
+        raise UsageError(f"{moved} is no image, video or sidecar: move it yourself")
     step.source.parent.mkdir(parents=True, exist_ok=True)
     move_file(moved, step.source)
     if step.target is None and trash:
@@ -202,6 +218,14 @@ def digest(file: Path) -> str:
 
 def _has_content(file: Path, sha256: str) -> bool:
     return file.is_file() and not file.is_symlink() and digest(file) == sha256
+
+
+def _is_movable(source: Path, moved: Path) -> bool:
+    """Return whether a file is of a kind that is moved as a spare file or with one."""
+    if source.suffix.lower() in BY_NAME:
+        return not source.name.startswith(".")
+    with moved.open("rb") as content:
+        return kind_of(source.name, content.read(HEAD_BYTES)) is not None
 
 
 def _mark_undone(file: Path, step: Step) -> None:

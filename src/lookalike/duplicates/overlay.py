@@ -32,6 +32,15 @@ MAX_STROKE, MIN_STROKE_LENGTH = 0.03, 25.0
 # around these pixels from which they are not a line or a frame either, but another part of a scene.
 MAX_PART, MAX_FILLED = 0.5, 0.25
 
+# An article before a plain ground: share of the image that has one color, side (pixels) of the squares that
+# fit into the article and not into letters, and share of the image that such squares cover. What else there
+# is may take SPECKS of the image: a page of a catalogue, or a chat, has other texts.
+MIN_GROUND, SOLID, MIN_SOLID, SPECKS = 0.4, 9, 0.02, 0.002
+# A caption of it: smallest number of letters, share that must lie on the ground beside the article (letters
+# that are printed on it do not), width of the whole in heights, and size of the larger quarter of them
+# relative to the smaller one: the beads of a necklace are of one size.
+MIN_LETTERS, MIN_BESIDE, MIN_WIDTH, MIN_SPREAD = 8, 0.1, 2.0, 1.4
+
 
 def is_overlay(
     one: Pixels, other: Pixels, a: Plane, b: Plane, changed: Mask, covered: Mask
@@ -52,10 +61,8 @@ def is_overlay(
     if changed.mean() > MAX_OVERLAY:
         return False
     near = cv2.dilate(changed.astype(np.uint8), np.ones((MARGIN, MARGIN), np.uint8)) > 0
-    if min(levels(a, covered & ~near), levels(b, covered & ~near)) < MIN_LEVELS:
-        return False
     differing = near & covered & (np.abs(one.astype(np.int16) - other).max(axis=2) > DRAWN)
-    if differing.sum() < MIN_OVERLAY * covered.sum():
+    if not differing.any():
         return False
     width = cv2.distanceTransform(differing.astype(np.uint8), cv2.DIST_L2, 3)
     stroke = float(np.quantile(width[differing], 0.9))
@@ -64,13 +71,62 @@ def is_overlay(
         or differing.sum() < MIN_STROKE_LENGTH * (2 * stroke) ** 2
     ):
         return False
-    *_, parts, _ = cv2.connectedComponentsWithStats(differing.astype(np.uint8), connectivity=8)
+    count, _, parts, _ = cv2.connectedComponentsWithStats(
+        differing.astype(np.uint8), connectivity=8
+    )
     *_, wide, high, largest = parts[1 + parts[1:, cv2.CC_STAT_AREA].argmax()].tolist()
     if largest > MAX_PART * differing.sum() and largest > MAX_FILLED * wide * high:
         return False
-    x, y = one[differing].astype(np.int16), other[differing].astype(np.int16)
     same = covered & ~near
-    return _drawn_over(x, y, one[same]) or _drawn_over(y, x, other[same])
+    if (
+        min(levels(a, same), levels(b, same)) >= MIN_LEVELS
+        and differing.sum() >= MIN_OVERLAY * covered.sum()
+    ):
+        x, y = one[differing].astype(np.int16), other[differing].astype(np.int16)
+        if _drawn_over(x, y, one[same]) or _drawn_over(y, x, other[same]):
+            return True
+    low, high = np.quantile(parts[1:, cv2.CC_STAT_AREA], (0.25, 0.75))
+    if count <= MIN_LETTERS or high < MIN_SPREAD * low:
+        return False
+    return _is_caption(one, other, b, differing, covered) or _is_caption(
+        other, one, a, differing, covered
+    )
+
+
+def _is_caption(drawn: Pixels, bare: Pixels, grey: Plane, differing: Mask, covered: Mask) -> bool:
+    """Return whether `drawn` is `bare`, an article before a plain ground, with a caption.
+
+    The letters lie beside the article, or over it and beside it, and nothing is there in the other image.
+
+    grey  grey values (h, w) of `bare`
+    """
+    import cv2
+
+    pixels = bare[covered].astype(np.int16)
+    color, has = next(main_colors(pixels, 1, SAME_COLOR))
+    if has.mean() < MIN_GROUND:
+        return False
+    article = covered & (np.abs(bare.astype(np.int16) - color).max(axis=2) > SAME_COLOR)
+    square = np.ones((SOLID, SOLID), np.uint8)
+    solid = cv2.erode(article.astype(np.uint8), square) > 0
+    if solid.sum() < MIN_SOLID * covered.sum() or levels(grey, solid) < MIN_LEVELS:
+        return False
+    _, parts = cv2.connectedComponents(article.astype(np.uint8), connectivity=8)
+    whole = np.isin(parts, np.unique(parts[solid]))
+    if (article & ~whole).sum() > SPECKS * covered.sum():
+        return False
+    high, wide = np.ptp(np.quantile(np.nonzero(differing), (0.02, 0.98), axis=1), axis=0)
+    if wide < MIN_WIDTH * high:
+        return False
+    hull = np.zeros(article.shape, np.uint8)
+    points = np.argwhere(whole)[:, ::-1].astype(np.int32)
+    cv2.fillConvexPoly(hull, cv2.convexHull(points), 1)
+    beside = differing & (hull == 0)
+    if beside.sum() < MIN_BESIDE * differing.sum() or (beside & article).any():
+        return False
+    over = differing & (hull > 0)
+    x, y = drawn[over].astype(np.int16), bare[over].astype(np.int16)
+    return over.sum() < MIN_COLOR_SHARE * differing.sum() or _drawn_over(x, y, bare[:0])
 
 
 def _drawn_over(drawn: NDArray[np.int16], ground: NDArray[np.int16], same: Pixels) -> bool:
@@ -83,7 +139,7 @@ def _drawn_over(drawn: NDArray[np.int16], ground: NDArray[np.int16], same: Pixel
     for color, has in main_colors(drawn, MAX_COLORS, SAME_COLOR):
         covered += float(has.mean())
         if has.mean() >= MIN_COLOR_SHARE:
-            if (np.abs(same - color).max(axis=1) <= SAME_COLOR).mean() > MAX_GROUND:
+            if len(same) and (np.abs(same - color).max(axis=1) <= SAME_COLOR).mean() > MAX_GROUND:
                 return False
             shared |= np.abs(ground - color).max(axis=1) <= SAME_COLOR
     return bool(covered >= MIN_DRAWN and shared.mean() <= MAX_DRAWN)
