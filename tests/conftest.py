@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +17,7 @@ import pytest
 
 from lookalike.extractors.interface import RunsIn, Vectors
 from lookalike.images.pixel_spec import Pixels, PixelSpec
+from lookalike.models.files import cache_folder, models_folder
 from lookalike.vectors.similarity import Similarity
 from lookalike.workers import worker_process
 
@@ -51,6 +54,22 @@ class MeanColour:
         means = [image.reshape(-1, 3).mean(axis=0) / 255 for image in images]
         return np.array(means, np.float32).reshape(len(images), 3)
 
+
+def use_own_cache() -> None:
+    """Keep what tests remember of their files out of the user's cache; other programs use theirs as before."""
+    usual = cache_folder().parent
+    own = Path(tempfile.mkdtemp(prefix="lookalike-tests-"))
+    atexit.register(shutil.rmtree, own, ignore_errors=True)
+    for place in usual.iterdir() if usual.is_dir() else ():
+        if place.name != "lookalike":
+            (own / place.name).symlink_to(place)
+    os.environ.setdefault("LOOKALIKE_MODELS", str(models_folder()))
+    os.environ["XDG_CACHE_HOME"] = str(own)
+
+
+# Workers of pytest-xdist inherit it.
+if sys.platform == "linux" and "PYTEST_XDIST_WORKER" not in os.environ:
+    use_own_cache()
 
 # As in a server: the next test that indexes a few images need not start workers again.
 worker_process.keep(2, ignored=["PYTEST_CURRENT_TEST"])

@@ -27,6 +27,8 @@ MIN_SIDE = 1024
 MAX_BYTES = 64 << 20
 MAX_ELEMENTS = 500_000
 MAX_DEPTH = 200
+MAX_ATTRIBUTES = 1000
+"""Of one element: resvg compares each with all others."""
 
 _UNITS = {
     "": 1.0,
@@ -114,6 +116,8 @@ def check_drawing(text: bytes) -> tuple[float, float]:
         depth, elements = depth + 1, elements + 1
         if depth > MAX_DEPTH or elements > MAX_ELEMENTS:
             raise ImageError(Outcome.TOO_LARGE, "has too many or too deeply nested elements")
+        if len(attributes) > MAX_ATTRIBUTES:
+            raise ImageError(Outcome.TOO_LARGE, "has an element with too many attributes")
         name = tag.rpartition(":")[2]
         if not found:
             found.append((name, attributes))
