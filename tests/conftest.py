@@ -56,7 +56,7 @@ class MeanColour:
 
 
 def use_own_cache() -> None:
-    """Keep what tests remember of their files out of the user's cache; other programs use theirs as before."""
+    """Keep what tests remember of their files out of the user's cache; other programs keep theirs."""
     usual = cache_folder().parent
     own = Path(tempfile.mkdtemp(prefix="lookalike-tests-"))
     atexit.register(shutil.rmtree, own, ignore_errors=True)

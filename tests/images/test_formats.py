@@ -144,6 +144,8 @@ def test_svg_bombs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert refused(huge.encode()).outcome is Outcome.TOO_LARGE
     deep = SVG.format("", "<g>" * 5000 + "</g>" * 5000)
     assert refused(deep.encode()).outcome is Outcome.TOO_LARGE
+    wide = SVG.format("", "<g " + " ".join(f"a{n}='1'" for n in range(1001)) + "/>")
+    assert refused(wide.encode()).outcome is Outcome.TOO_LARGE
     monkeypatch.setattr("lookalike.images.svg.MAX_BYTES", 1 << 16)
     packed = zlib.compressobj(wbits=31)
     zeros = packed.compress(b"<svg>" + bytes(1 << 20)) + packed.flush()

@@ -560,8 +560,9 @@ def test_a_library_from_a_stranger_does_not_open_other_folders(tmp_path: Path, h
             assert response.status_code == 403, response.url
             assert "--allow-root" in response.json()["error"]
     assert [file.name for file in private.parent.iterdir()] == ["secret.jpg"]
-    result = CliRunner().invoke(program, ["serve", str(folder)])
-    assert result.exit_code == 2 and "--allow-root" in result.stderr
+    for command in (["serve", str(folder)], ["mcp", "--library", str(folder)]):
+        result = CliRunner().invoke(program, command)
+        assert result.exit_code == 2 and "--allow-root" in result.stderr
     allowed = Settings(allow_roots=("/" if how == "everything" else str(private.parent),))
     with (
         Library.open(folder) as library,
@@ -685,6 +686,12 @@ def test_json_is_parsed_and_checked_in_another_thread(
     client.post("/api/search", json={"image": ["1"]})
     client.post("/api/search", files={"query": (None, '{"image": ["1"]}')})
     assert len(threads) == 2 and all(name.startswith("lookalike-quick") for name in threads)
+
+
+def test_json_that_is_no_utf8_is_refused_undecoded(client: TestClient) -> None:
+    for address in ("search", "batch", "embed"):
+        response = client.post(f"/api/{address}", content=b'{"image": ["\xff"]}')
+        assert response.status_code == 422 and "not valid JSON" in response.json()["error"]
 
 
 def test_an_unknown_parameter_with_a_long_name_is_refused_at_once(client: TestClient) -> None:

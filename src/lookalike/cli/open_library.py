@@ -90,6 +90,21 @@ def open_located(
         return Library.open(location, read_only=read_only, device=device)
 
 
+def refuse_foreign_roots(library: Library, allowed: Sequence[str]) -> None:
+    """Raise `UsageError` where a library that is served to others has images outside its own folder, which
+    nobody has allowed."""
+    from lookalike.cli import output
+    from lookalike.server.security.roots import foreign_roots
+
+    if roots := foreign_roots(library, allowed):
+        options = " ".join(f"--allow-root {shlex.quote(shown(root))}" for root in roots[:3])
+        more = f" and {len(roots) - 3} more" if len(roots) > 3 else ""
+        raise UsageError(
+            f"the library has images of {output.printable(shown(roots[0]))}, outside its own folder: add "
+            f"`{options}`{more} if you trust whoever made the library"
+        )
+
+
 @contextmanager
 def open_for_estimate(sources: Sequence[Path], library: Location | None) -> Iterator[Library]:
     """Open the library that indexing would use, read-only; an empty temporary one if there is none yet."""

@@ -137,6 +137,19 @@ def _use_models(ctx: click.Context, _: click.Parameter, folder: Path | None) -> 
     ctx.call_on_close(restore)
 
 
+def allow_root_option(command: F) -> F:
+    """Add --allow-root."""
+    return click.option(
+        "--allow-root",
+        "roots",
+        multiple=True,
+        metavar="FOLDER",
+        help="Folder or URL whose images may be served though it lies outside the folder of the library.",
+        envvar="LOOKALIKE_ALLOW_ROOT",
+        show_envvar=True,
+    )(command)
+
+
 def model_dir_option(command: F) -> F:
     """Add the option --model-dir DIR."""
     return click.option(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,14 +67,7 @@ def _environment(name: str) -> dict[str, Any]:
     help="Host name under which the server is reached, e.g. through a proxy.",
     **_environment("ALLOW_HOST"),
 )
-@click.option(
-    "--allow-root",
-    "roots",
-    multiple=True,
-    metavar="FOLDER",
-    help="Folder or URL whose images may be served though it lies outside the folder of the library.",
-    **_environment("ALLOW_ROOT"),
-)
+@parameters.allow_root_option
 @click.option(
     "--https",
     is_flag=True,
@@ -204,7 +196,7 @@ def command(
     with open_library.open_located(location, device=device) as opened:
         info = opened.info()
         outside = foreign_roots(opened)
-        _refuse_roots(foreign_roots(opened, roots))
+        open_library.refuse_foreign_roots(opened, roots)
     if token and not (token.isascii() and token.isprintable() and " " not in token):
         raise click.UsageError("a token consists of ASCII letters, digits and signs, without space")
     # An empty library is of no use but to be filled, and nobody else can connect.
@@ -291,19 +283,6 @@ def _access(settings: Settings, hosts: tuple[str, ...]) -> str:
     if hosts:
         return f"It also answers as {' and '.join(hosts)}, {token}."
     return "Only this machine can connect."
-
-
-def _refuse_roots(roots: list[Path]) -> None:
-    """Raise `UsageError` for folders outside the library's own that nobody has allowed."""
-    if roots:
-        from lookalike.object_storage import shown
-
-        options = " ".join(f"--allow-root {shlex.quote(shown(root))}" for root in roots[:3])
-        more = f" and {len(roots) - 3} more" if len(roots) > 3 else ""
-        raise click.UsageError(
-            f"the library has images of {output.printable(shown(roots[0]))}, outside its own folder: add "
-            f"`{options}`{more} if you trust whoever made the library"
-        )
 
 
 def _box(info: Info, address: str, access: str, outside: Sequence[Path]) -> str:
