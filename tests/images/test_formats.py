@@ -227,10 +227,13 @@ def test_raw_files_are_read_by_their_preview_or_developed() -> None:
 @pytest.mark.parametrize("preview", [None, halves()])
 def test_raw_files_are_turned_upright(preview: Image.Image | None) -> None:
     pytest.importorskip("rawpy")
-    decoded = decode(dng(halves(), preview=preview, orientation=6), specs=(), name="a.dng")
-    assert (decoded.facts.width, decoded.facts.height) == (120, 160)
-    assert decoded.pixels.shape[0] > decoded.pixels.shape[1]
-    assert is_red_then_blue(decoded, downwards=True)
+    for orientation in (5, 6):  # the left half is on top in both; 5 is mirrored
+        decoded = decode(
+            dng(halves(), preview=preview, orientation=orientation), specs=(), name="a.dng"
+        )
+        assert (decoded.facts.width, decoded.facts.height) == (120, 160)
+        assert decoded.pixels.shape[0] > decoded.pixels.shape[1]
+        assert is_red_then_blue(decoded, downwards=True)
 
 
 def test_the_metadata_of_a_cr3_file_is_read_from_its_boxes() -> None:
@@ -247,6 +250,43 @@ def test_the_metadata_of_a_cr3_file_is_read_from_its_boxes() -> None:
     facts = add_metadata(Facts(1, 1, "raw"), raw_blocks(data))
     assert (facts.camera, facts.lens) == ("Canon EOS R5", "RF50mm")
     assert (facts.taken, facts.latitude) == ("2024-05-01T12:30:00", 52.5)
+
+
+def test_the_metadata_of_mrw_and_crw_files_is_read() -> None:
+    exif = Image.Exif()
+    exif.update({271: "Minolta", 272: "DiMAGE A2"})
+    exif.get_ifd(0x8769)[0x9003] = "2004:11:18 23:14:58"
+    block = exif.tobytes().removeprefix(b"Exif\x00\x00")
+    mrw = b"\x00MRM\x00\x00\x0a\x00" + struct.pack(">4sI", b"\x00TTW", len(block)) + block
+    facts = add_metadata(Facts(1, 1, "raw"), raw_blocks(mrw + bytes(99)))
+    assert (facts.camera, facts.taken) == ("Minolta DiMAGE A2", "2004-11-18T23:14:58")
+
+    def heap(entries: dict[int, bytes]) -> bytes:
+        data, rows = b"", b""
+        for tag, value in entries.items():
+            rows += struct.pack("<HII", tag, len(value), len(data))
+            data += value
+        return data + struct.pack("<H", len(entries)) + rows + struct.pack("<I", len(data))
+
+    camera = heap({0x080A: b"Canon\x00Canon EOS D60\x00"})
+    settings = heap({0x2807: camera, 0x180E: struct.pack("<III", 1_068_485_966, 0, 0)})
+    crw = b"II\x1a\x00\x00\x00HEAPCCDR\x02\x00".ljust(26, b"\x00") + heap({0x300A: settings})
+    facts = add_metadata(Facts(1, 1, "raw"), raw_blocks(crw))
+    assert (facts.camera, facts.taken) == ("Canon EOS D60", "2003-11-10T17:39:26")
+    for cut in range(0, len(crw), 3):
+        raw_blocks(crw[:cut])
+
+
+def test_a_cut_raw_file_that_is_shown_by_its_preview_has_a_note() -> None:
+    pytest.importorskip("rawpy")
+    data = dng(halves(), preview=halves())
+    size, place = 160 * 120 * 2, struct.pack("<HHII", 273, 4, 1, 8)
+    behind = data.replace(place, place[:8] + struct.pack("<I", len(data))) + data[8 : 8 + size]
+    assert decode(behind, specs=(), name="a.dng").facts.note is None
+    cut = decode(behind[: -size // 2], specs=(), name="a.dng")
+    assert is_red_then_blue(cut)
+    assert cut.facts.note == "the end of the file is missing"
+    assert refused(behind[: len(data) - 99], name="a.dng").outcome is Outcome.TRUNCATED
 
 
 def test_raw_files_that_libraw_refuses_say_so() -> None:

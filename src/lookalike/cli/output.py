@@ -14,6 +14,7 @@ import shutil
 import sys
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, Literal, TextIO, TypeAlias
 
 import click
@@ -31,6 +32,8 @@ _CONTROL = re.compile(
 _EDGE = 2
 # Columns that a shortened cell keeps at least: less of a path says nothing.
 _NARROWEST = 12
+# The terminal whose last line is a progress bar.
+_drawn_on: TextIO | None = None
 
 
 class ReaderGone(Exception):  # not an error: the reader has read enough
@@ -44,6 +47,10 @@ def prepare() -> None:
     too, because the code page lacks most letters. A closed stream (`>&-`) is
     replaced by the null device, so that the next file opened does not take its descriptor.
     """
+    if sys.platform == "win32":
+        import colorama  # click needs it there
+
+        colorama.just_fix_windows_console()
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.open(os.devnull, os.O_RDWR), mode))  # noqa: PTH123, SIM115
@@ -74,6 +81,7 @@ def put_raw(text: str) -> None:
 
 
 def _write(text: str) -> None:
+    _erase()
     try:
         sys.stdout.write(text)
     except BrokenPipeError:
@@ -107,6 +115,7 @@ def drop() -> None:
 
 def note(text: str) -> None:
     """Write a remark to stderr."""
+    _erase()
     click.echo(
         harmless(text) if sys.stderr.isatty() else text,
         err=True,
@@ -118,6 +127,19 @@ def aside(text: str) -> None:
     """Write a remark to stderr only if it is a terminal."""
     if is_terminal(sys.stderr):
         note(click.style(text, dim=True) if colored(sys.stderr) else text)
+
+
+def redraw(stream: TextIO, text: str) -> None:
+    """Replace the last line of a terminal by a text that the next output replaces."""
+    global _drawn_on
+    stream.write(f"\r\x1b[2K{text}")
+    stream.flush()
+    _drawn_on = stream if text else None
+
+
+def _erase() -> None:
+    if _drawn_on is not None:
+        redraw(_drawn_on, "")
 
 
 def interrupted(text: str = "") -> None:
@@ -177,16 +199,19 @@ def shorten(text: str, width: int, *, end: bool = False) -> str:
 
     It is cut in the middle, because both ends of a path say more than its middle; prose is cut at its `end`.
     """
-    from rich.cells import set_cell_size
-
     if width_of(text) <= width:
         return text
     if width < 3:
         return "…"[:width]
     tail_width = 0 if end else max(1, (width - 1) * 2 // 3)  # a path ends with the file's own name
-    tail = set_cell_size(text[::-1], tail_width).rstrip(" ")[::-1]
-    head = set_cell_size(text, width - 1 - width_of(tail))
-    return head.rstrip(" ") + "…" + tail
+    tail = _first_columns(text[::-1], tail_width)[::-1]
+    head = _first_columns(text, width - 1 - width_of(tail))
+    return head.rstrip(" ") + "…" + tail.lstrip(" ")
+
+
+def _first_columns(text: str, width: int) -> str:
+    taken = accumulate(map(width_of, text))
+    return text[: sum(columns <= width for columns in taken)]
 
 
 def table(
@@ -203,74 +228,33 @@ def table(
     stretch  columns that are shortened where the terminal is too narrow
     prose    the column that is shortened at its end, not in the middle
     """
-    cells = [[printable(cell) for cell in row] for row in rows]
+    lines = [list(titles), *([printable(cell) for cell in row] for row in rows)]
+    widths = [max(map(width_of, column)) for column in zip(*lines, strict=True)]
     if is_terminal(sys.stdout):
         flexible = {at % len(titles) for at in ([stretch] if isinstance(stretch, int) else stretch)}
-        end = None if prose is None else prose % len(titles)
-        put_raw(harmless(_terminal_table(titles, cells, right, flexible, end)))
-        return
-    lines = [titles, *cells] if any(titles) else cells
-    widths = [max(width_of(line[at]) for line in (titles, *cells)) for at in range(len(titles))]
-    for line in lines:
+        _narrow(widths, flexible, shutil.get_terminal_size().columns)
+    end = None if prose is None else prose % len(titles)
+    for number, line in enumerate(lines):
         padded = []
         for at, (cell, width) in enumerate(zip(line, widths, strict=True)):
+            cell = shorten(cell, width, end=at == end)
             gap = " " * (width - width_of(cell))
             padded.append(gap + cell if right[at : at + 1] == "r" else cell + gap)
-        put((" " * _EDGE).join(padded).rstrip())
+        text = (" " * _EDGE).join(padded).rstrip()
+        if number:
+            put(text)
+        elif text:
+            put(dim(text))
 
 
-def _terminal_table(
-    titles: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    right: str,
-    flexible: Collection[int],
-    end: int | None,
-) -> str:
-    # Rich takes 60 ms to import, so it is used only on a terminal.
-    from rich.console import Console, ConsoleOptions, RenderResult
-    from rich.measure import Measurement
-    from rich.table import Table
-    from rich.text import Text
-
-    class Shortened:
-        """A cell that is shortened to the width that is left for it."""
-
-        def __init__(self, text: str, *, end: bool) -> None:
-            self._text, self._end = text, end
-
-        def __rich_measure__(self, _: Console, options: ConsoleOptions) -> Measurement:
-            width = width_of(self._text)
-            return Measurement(min(width, _NARROWEST), width).with_maximum(options.max_width)
-
-        def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
-            yield Text(shorten(self._text, options.max_width, end=self._end), no_wrap=True)
-
-    drawn = Table(
-        box=None, padding=(0, _EDGE, 0, 0), pad_edge=False, show_header=any(titles),
-        header_style="dim" if colored(sys.stdout) else "",
-    )  # fmt: skip
-    for at, title in enumerate(titles):
-        drawn.add_column(
-            Text(title),
-            justify="right" if right[at : at + 1] == "r" else "left",
-            no_wrap=at not in flexible,
-            min_width=None
-            if at in flexible
-            else max(map(width_of, (title, *(r[at] for r in rows)))),
-        )
-    for row in rows:
-        drawn.add_row(
-            *(
-                Shortened(cell, end=at == end) if at in flexible else Text(cell)
-                for at, cell in enumerate(row)
-            )
-        )
-    console = Console(
-        file=sys.stdout, width=shutil.get_terminal_size().columns, highlight=False, emoji=False
-    )
-    with console.capture() as captured:
-        console.print(drawn, soft_wrap=False)
-    return "".join(line.rstrip() + "\n" for line in captured.get().splitlines())
+def _narrow(widths: list[int], flexible: Collection[int], room: int) -> None:
+    """Reduce the widest of the flexible columns until the table fits, or no column should be narrower."""
+    excess = sum(widths) + _EDGE * (len(widths) - 1) - room
+    for _ in range(excess):
+        widest = max(flexible, key=lambda at: widths[at])
+        if widths[widest] <= _NARROWEST:
+            return
+        widths[widest] -= 1
 
 
 # ---- text for programs ----

@@ -1,24 +1,28 @@
-"""Progress on stderr, drawn with Rich, and only on a terminal."""
+"""Progress on stderr, only on a terminal."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from lookalike.cli import format, output
 
 if TYPE_CHECKING:
-    import rich.progress
-
     from lookalike.indexing.report import Progress
     from lookalike.models import FetchProgress
 
 # Seconds that a rate is taken over. Unchanged files pass by the thousand and new ones slowly, so a rate
 # since the start would announce the end far too soon.
 _RATE_SECONDS = 15.0
+# Seconds between two drawings: no eye reads more of them.
+_REDRAW_SECONDS = 0.1
+_BAR_COLUMNS = 20
 
 _STAGES = {
     "ask": "Exact search",
@@ -47,20 +51,23 @@ class ProgressBar:
         unit: str = "images",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        stream = stream or sys.stderr
-        self.visible = output.is_terminal(stream)
-        if self.visible:
-            self._bars = _bars(stream, unit, clock)
-            self._task = self._bars.add_task(description, total=None, failed=0)
+        self._stream = stream or sys.stderr
+        self._unit = unit
+        self._clock = clock
+        self.visible = output.is_terminal(self._stream)
+        self._begin(description)
+
+    def _begin(self, description: str) -> None:
+        self._description = description
+        self._counts: deque[tuple[float, int]] = deque()  # seconds, number done; oldest first
 
     def __enter__(self) -> ProgressBar:
-        if self.visible:
-            self._bars.start()
+        self._draw()
         return self
 
     def __exit__(self, *_: object) -> None:
         if self.visible:
-            self._bars.stop()
+            output.redraw(self._stream, "")
 
     def __call__(self, progress: Progress) -> None:
         """Show the state of an indexing run."""
@@ -72,17 +79,52 @@ class ProgressBar:
 
     def stage(self, name: str, done: int, total: int) -> None:
         """Show the state of one stage of a longer job; each stage starts a bar of its own."""
-        if not self.visible:
-            return
-        description = _STAGES[name]
-        if self._bars.tasks[0].description != description:
-            self._bars.reset(self._task, total=None, description=description)
+        if self._description != _STAGES[name]:
+            self._begin(_STAGES[name])
+            self._draw()
         if total > 1:
             self._update(done, total)
 
-    def _update(self, done: int, total: int | None, **fields: Any) -> None:
-        if self.visible:
-            self._bars.update(self._task, completed=done, total=total, **fields)
+    def _update(self, done: int, total: int | None, failed: int = 0) -> None:
+        now, counts = self._clock(), self._counts
+        if not self.visible or (counts and now - counts[-1][0] < _REDRAW_SECONDS and done != total):
+            return
+        counts.append((now, done))
+        while len(counts) > 2 and counts[0][0] < now - _RATE_SECONDS:
+            counts.popleft()
+        seconds, before = counts[0]
+        speed = (done - before) / (now - seconds) if now > seconds else 0.0
+        left = (total - done) / speed if total and speed > 0 else 0.0
+        self._draw(
+            self._share(done, total),
+            f"{self._amount(speed, format.rate)}/s" if speed > 0 else "",
+            f"{format.duration(left)} left" if left else "",
+            f"{failed:,} failed" if failed else "",
+        )
+
+    def _share(self, done: int, total: int | None) -> str:
+        if total is None:
+            return self._amount(done, "{:,.0f}".format) if done else ""
+        share = min(1.0, done / total) if total else 1.0
+        filled = "=" * int(_BAR_COLUMNS * share)
+        of = f"{format.size(done)} of {format.size(total)}"
+        return f"[{filled:<{_BAR_COLUMNS}}]  {share:.0%}  " + (
+            of if self._unit == "bytes" else f"{done:,}/{total:,}"
+        )
+
+    def _amount(self, number: float, write: Callable[[float], str]) -> str:
+        return format.size(number) if self._unit == "bytes" else f"{write(number)} {self._unit}"
+
+    def _draw(self, *parts: str) -> None:
+        if not self.visible:
+            return
+        try:
+            columns = os.get_terminal_size(self._stream.fileno()).columns
+        except OSError:
+            columns = 80
+        columns = shutil.get_terminal_size((columns, 24)).columns  # COLUMNS comes first
+        text = "  ".join(part for part in (self._description, *parts) if part)
+        output.redraw(self._stream, output.shorten(text, columns - 1, end=True))
 
 
 @contextmanager
@@ -105,57 +147,3 @@ def download_progress(stream: TextIO | None = None) -> Iterator[Callable[[FetchP
             bars[progress.source].count(progress.done, progress.total)
 
         yield show
-
-
-def _bars(stream: TextIO, unit: str, clock: Callable[[], float]) -> rich.progress.Progress:
-    # Rich takes 60 ms to import, so it is imported only where something is drawn.
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
-    from rich.text import Text
-
-    class Computed(ProgressColumn):
-        """A column whose text is computed from the task; it takes no room while empty."""
-
-        def __init__(self, text: Callable[[rich.progress.Task], str]) -> None:
-            super().__init__()
-            self._text = text
-
-        def render(self, task: rich.progress.Task) -> Text:
-            return Text(self._text(task), no_wrap=True)
-
-    in_bytes = unit == "bytes"
-
-    def counts(task: rich.progress.Task) -> str:
-        if task.total is None:
-            if not task.completed:
-                return ""
-            if in_bytes:
-                return format.size(task.completed)
-            return format.counted(int(task.completed), unit.removesuffix("s"))
-        percent = f"{100 * task.completed / task.total if task.total else 100:.0f}%"
-        if in_bytes:
-            return f"{percent}  {format.size(task.completed)} of {format.size(task.total)}"
-        return f"{percent}  {task.completed:,.0f}/{task.total:,.0f}"
-
-    def rate(task: rich.progress.Task) -> str:
-        if not task.speed:
-            return ""
-        return f"{format.size(task.speed) if in_bytes else f'{format.rate(task.speed)} {unit}'}/s"
-
-    def left(task: rich.progress.Task) -> str:
-        if task.time_remaining and not task.finished:
-            return f"{format.duration(task.time_remaining)} left"
-        return ""
-
-    def failed(task: rich.progress.Task) -> str:
-        return f"{task.fields['failed']:,} failed" if task.fields["failed"] else ""
-
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=20),
-        *(Computed(text) for text in (counts, rate, left, failed)),
-        console=Console(file=stream, markup=False, highlight=False, emoji=False),
-        transient=True,
-        get_time=clock,
-        speed_estimate_period=_RATE_SECONDS,
-    )

@@ -250,6 +250,7 @@ def _decode_raw(data: bytes, specs: Sequence[PixelSpec], limits: Limits) -> Deco
         data, partial(_scale, orientation=1, specs=specs), partial(_check_size, limits=limits)
     )
     facts = _facts(raw.width, raw.height, raw.orientation, "raw", raw.blocks)
+    facts = replace(facts, note=raw.note)
     if raw.pixels is None:
         preview = _decode_jpeg(raw.preview, specs, limits)
         header = read_header(raw.preview)

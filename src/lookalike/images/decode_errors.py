@@ -132,8 +132,18 @@ def _tiff_ends_early(data: bytes) -> bool:
     return any(a + b > len(data) for a, b in zip(starts, sizes, strict=False))
 
 
-def _raw_ends_early(data: bytes) -> bool:
-    """Return whether a raw file lacks half of a block that one of its directories names, or a box."""
+def raw_is_cut(data: bytes) -> bool:
+    """Return whether a raw file lacks a fiftieth of its data; its preview may be whole."""
+    with suppress(struct.error):
+        return _raw_ends_early(data, missing=0.02)
+    return False
+
+
+def _raw_ends_early(data: bytes, missing: float = 0.5) -> bool:
+    """Return whether a raw file lacks that share of a block that one of its directories names, or a box."""
+    if data.startswith(b"FUJIFILM"):
+        start, size = struct.unpack_from(">II", data, 100)
+        return bool(start + size * (1 - missing) > len(data))
     if data[4:8] == b"ftyp":
         return _boxes_end_early(data)
     if data[:2] not in (b"II", b"MM") or data[6:10] == b"HEAP":
@@ -147,7 +157,8 @@ def _raw_ends_early(data: bytes) -> bool:
         starts, sizes = tags.get(273) or tags.get(324, ()), tags.get(279) or tags.get(325, ())
         if data[2:4] == b"U\x00":  # Panasonic has the place of the raw data in a tag of its own
             starts = tags.get(280, ())
-        if any(at + size // 2 > len(data) for at, size in zip(starts, sizes, strict=False)):
+        ends = (at + size * (1 - missing) for at, size in zip(starts, sizes, strict=False))
+        if any(end > len(data) for end in ends):
             return True
     return False
 

@@ -4,22 +4,24 @@ the size where the preview is too small."""
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 
 from lookalike.errors import ImageError, Outcome
-from lookalike.images.decode_errors import ends_early, truncated
+from lookalike.images.decode_errors import ends_early, raw_is_cut, truncated
 from lookalike.images.jpeg import read_header
 from lookalike.images.metadata.exif import EXIF, GPS
 from lookalike.images.metadata.facts import MetadataBlocks
 from lookalike.images.pixel_spec import Pixels
 
 # LibRaw's turns to upright as EXIF orientations.
-_ORIENTATIONS = {0: 1, 3: 3, 5: 8, 6: 6}
+_ORIENTATIONS = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}
 
 # Part of the longer side from which a preview is large enough for everything: a development is no larger.
 WHOLE = 0.5
@@ -27,6 +29,9 @@ WHOLE = 0.5
 
 MAX_PIXELS_PER_BYTE = 50
 """Of a file that states more, most is missing: cameras write a byte for each pixel or two."""
+
+MAX_ENTRIES = 200
+"""Entries of a directory of a CRW file, and such directories, that are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +41,14 @@ class RawImage:
     width, height  as the sensor lies, in pixels
     orientation    EXIF orientation of `pixels`, and of `preview` unless that states its own
     preview        an embedded JPEG, b"" if `pixels` is given
+    note           what is wrong with the file although it could be opened
     """
 
     width: int
     height: int
     orientation: int
     blocks: MetadataBlocks
+    note: str | None
     preview: bytes = b""
     pixels: Pixels | None = None
 
@@ -60,7 +67,8 @@ def read_raw(
             orientation = _ORIENTATIONS.get(sizes.flip, 1)
             wanted = min(scale(width, height), WHOLE) * max(width, height)
             preview, pixels = _preview(raw)
-            opened = RawImage(width, height, orientation, raw_blocks(data, preview))
+            note = "the end of the file is missing" if raw_is_cut(data) else None
+            opened = RawImage(width, height, orientation, raw_blocks(data, preview), note)
             header = read_header(preview) if preview else None
             if header and max(header.width, header.height) >= wanted:
                 return replace(opened, preview=preview)
@@ -77,7 +85,7 @@ def _refused(error: Exception, data: bytes) -> ImageError:
     """Return the reason why LibRaw refuses a file."""
     import rawpy
 
-    if ends_early("raw", data):
+    if ends_early("raw", data) or raw_is_cut(data):
         return truncated()
     if isinstance(error, rawpy.LibRawDataError | rawpy.LibRawIOError):
         return ImageError(
@@ -115,8 +123,12 @@ def _preview(raw: Any) -> tuple[bytes, Pixels | None]:
 
 
 def raw_blocks(data: bytes, preview: bytes = b"") -> MetadataBlocks:
-    """Return the EXIF of a raw file: most are TIFF with another signature, Canon's CR3 has it in boxes, and
-    the others (Fuji, Sigma) have it in their preview. LibRaw states it, too, but decodes all for that."""
+    """Return the EXIF of a raw file: most are TIFF with another signature, Minolta's MRW contains one,
+    Canon's CR3 and CRW have other structures, and the others (Fuji, Sigma) have it in their preview."""
+    if data[6:10] == b"HEAP":
+        return MetadataBlocks(_heap_exif(data))
+    if data.startswith(b"\x00MRM") and (at := data.find(b"\x00TTW", 0, 1 << 16)) > 0:
+        data = data[at + 8 :]
     if data[:2] in (b"II", b"MM") and data[2:4] not in (b"\x1a\x00", b"*\x00", b"\x00*"):
         data = data[:2] + (b"*\x00" if data[:2] == b"II" else b"\x00*") + data[4:]
     if data[:2] in (b"II", b"MM"):
@@ -125,6 +137,30 @@ def raw_blocks(data: bytes, preview: bytes = b"") -> MetadataBlocks:
         return MetadataBlocks(_boxed_exif(data[: 1 << 20]))
     header = read_header(preview) if preview else None
     return header.blocks if header else MetadataBlocks()
+
+
+def _heap_exif(data: bytes) -> Any:
+    """Return camera and time of a CRW file, a tree of heaps that end with their directory (CIFF 1.0)."""
+    from PIL import Image
+
+    found, heaps = Image.Exif(), [(26, len(data))]
+    with suppress(struct.error, ValueError, OverflowError):  # the tree is damaged
+        for start, end in heaps:
+            at = start + struct.unpack_from("<I", data, end - 4)[0]
+            for entry in range(min(struct.unpack_from("<H", data, at)[0], MAX_ENTRIES)):
+                tag, size, offset = struct.unpack_from("<HII", data, at + 2 + 10 * entry)
+                first = start + offset
+                if tag in (0x2807, 0x300A) and len(heaps) < MAX_ENTRIES:  # camera and settings
+                    heaps.append((first, first + size))
+                elif tag == 0x080A:
+                    make, model = data[first : first + size].split(b"\x00")[:2]
+                    found[271], found[272] = make.decode("latin1"), model.decode("latin1")
+                elif tag == 0x180E:  # local time, in seconds since 1970
+                    moment = datetime(1970, 1, 1) + timedelta(
+                        seconds=struct.unpack_from("<I", data, first)[0]
+                    )
+                    found.get_ifd(EXIF)[0x9003] = f"{moment:%Y:%m:%d %H:%M:%S}"
+    return found
 
 
 def _boxed_exif(data: bytes) -> Any:
