@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,23 +59,55 @@ def test_both_languages_have_the_same_texts_and_the_page_has_no_others(modules: 
     assert used <= languages["en"].keys()
 
 
-def sentences_of_the_program() -> set[str]:
-    """Return all texts in the sources, with `{}` in place of values."""
-    found = set()
-    for file in PAGE.parents[1].rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_bytes())):
-            if isinstance(node, ast.JoinedStr):
-                parts = (v.value if isinstance(v, ast.Constant) else "{}" for v in node.values)
-                found.add("".join(map(str, parts)))
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found.add(node.value)
-    return found
+SOURCES = PAGE.parents[1]
+
+# What tells visitors of the page why something failed, and in it what only programs and commands provoke.
+SEEN_BY_VISITORS = (
+    "images/*.py", "duplicates/*.py", "embedding_map/*.py", "search/[!q]*.py", "stores/filter*.py",
+    "stores/local/[!cs]*.py", "server/*.py", "server/routes/*.py", "server/security/*.py", "server/jobs/*.py",
+    "extractors/extraction.py", "workers/supervisor.py", "indexing/sources.py", "files.py",
+)  # fmt: skip
+NOT_SEEN = re.compile(
+    r"bodies|mcp_tools|query_params|responses|/run|settings|embed\.py|vectors|convert|jxl|globs|remote|metadata"
+    r"|full_text|ann|gpu|migrations|repair|sidecars|tiff|move_record|similar|archive\.py|joined_snapshot|writer"
+)
+FOR_PROGRAMS = re.compile(
+    r"vector given|\(height, width|by id or path|no such path in|job's id|undo \.lookalike|`X-|<base64>|hex digits"
+    r"|: groups,|: ids, or|HASH|has no tile|nothing to change|\{\"|one batch|as (the )?files? |--record|status \{\} before"
+    r"|page has no|pool of workers|to list: write|not excluded from|names no bucket|through links: put"
+)
 
 
-def test_sentences_that_are_translated_are_sentences_of_the_program(modules: Page) -> None:
+@functools.cache
+def texts_of(file: Path) -> tuple[set[str], set[str]]:
+    """Return all texts of a source file, with `{}` in place of values, and those given to an error."""
+    every, errors = set(), set()
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if text := text_of(node):
+            every.add(text)
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "id", "")
+            if re.search(r"^too_|(Image|Usage|Library|HTTP)Error$|^Failure$", name):
+                errors |= {text for one in node.args if " " in (text := text_of(one))}
+    return every, errors
+
+
+def text_of(node: ast.AST) -> str:
+    if isinstance(node, ast.JoinedStr):
+        parts = (v.value if isinstance(v, ast.Constant) else "{}" for v in node.values)
+        return "".join(map(str, parts))
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def test_what_visitors_are_told_is_translated_and_nothing_else(modules: Page) -> None:
     pairs = call(modules, "strings/server_de", "it.SENTENCES")
-    assert {english for english, _ in pairs} <= sentences_of_the_program()
+    known = {english for english, _ in pairs}
+    assert known <= set().union(*(texts_of(file)[0] for file in SOURCES.rglob("*.py")))
     assert all(german.count("{}") <= english.count("{}") for english, german in pairs)
+    seen = {file for pattern in SEEN_BY_VISITORS for file in SOURCES.glob(pattern)}
+    said = (texts_of(file)[1] for file in seen if not NOT_SEEN.search(file.as_posix()))
+    missing = set().union(*said) - known
+    assert {text for text in missing if not FOR_PROGRAMS.search(text)} == set()
 
 
 @pytest.mark.parametrize(
@@ -98,6 +131,13 @@ def test_sentences_that_are_translated_are_sentences_of_the_program(modules: Pag
             "das Bild kann nicht verwendet werden: enthält eine Webseite; laden Sie das Bild selbst",
         ),
         ("the library has no image with the id 7", "die Bibliothek hat kein Bild mit der Nummer 7"),
+        ("1,204 new, 6 unchanged", "1.204 neu, 6 unverändert"),
+        ("the raw file of a, b.jpg", "die Raw-Datei von a, b.jpg"),
+        (
+            "cannot be opened: input/output error; check the disk, then try again",
+            "kann nicht geöffnet werden: Ein-/Ausgabefehler; prüfen Sie das Laufwerk, dann versuchen Sie "
+            "es noch einmal",
+        ),
         (
             "something (new) that nobody has translated?",
             "something (new) that nobody has translated?",
