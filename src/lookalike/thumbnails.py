@@ -120,6 +120,9 @@ SIDES = (64, 128, 256, 512, 1024)
 STORED_SIDE = 256
 """Longer side of the thumbnails that are made while indexing, where the images are far away."""
 
+PREVIEW_SIDE = 1024
+"""Longer side of the preview of an image that is searched with."""
+
 CHUNK = 512
 """Images that `many` looks up at once."""
 
@@ -163,6 +166,37 @@ class MakeThumbnail:
         except ImageError as error:
             return Failure(error.outcome, error.reason)
         return ThumbnailResult(encode_jpeg(pixels), digest)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """An image that is not in the library, as JPEG, and facts about it."""
+
+    data: bytes
+    width: int
+    height: int
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
+class MakePreview:
+    """The work of a worker: decodes and shrinks the bytes of an image. Here, because modules of the server
+    take a worker three times as long to import."""
+
+    limits: Limits
+
+    def __call__(self, data: bytes) -> Preview | Failure:
+        from lookalike.images.decode import decode
+        from lookalike.images.jpeg import encode_jpeg
+        from lookalike.images.resize import fit
+
+        spec = PixelSpec(fit="inside", max_side=PREVIEW_SIDE)
+        try:
+            decoded = decode(data, specs=[spec], limits=self.limits, whole=True)
+            facts, preview = decoded.facts, encode_jpeg(fit(decoded.pixels, spec))
+        except ImageError as error:
+            return Failure(error.outcome, error.reason)
+        return Preview(preview, facts.width, facts.height, facts.format)
 
 
 def scaled_pixels(path: str, side: int, limits: Limits) -> tuple[Pixels, bytes]:

@@ -72,9 +72,10 @@ NOT_SEEN = re.compile(
     r"|full_text|ann|gpu|migrations|repair|sidecars|tiff|move_record|similar|archive\.py|joined_snapshot|writer"
 )
 FOR_PROGRAMS = re.compile(
-    r"vector given|\(height, width|by id or path|no such path in|job's id|undo \.lookalike|`X-|<base64>|hex digits"
-    r"|: groups,|: ids, or|HASH|has no tile|nothing to change|\{\"|one batch|as (the )?files? |--record|status \{\} before"
-    r"|page has no|pool of workers|to list: write|not excluded from|names no bucket|through links: put"
+    r"vector given|\(height, width|by id or path|no such path in|job's id|undo \.lookalike|`X-|<base64>"
+    r"|hex digits|: groups,|: ids, or|HASH|has no tile|nothing to change|\{\"|one batch|as (the )?files? "
+    r"|--record|status \{\} before|page has no|pool of workers|to list: write|not excluded from"
+    r"|names no bucket|through links: put"
 )
 
 

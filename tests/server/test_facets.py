@@ -19,7 +19,7 @@ METADATA: list[dict[str, Any]] = [
     {"kind": "mug", "price": 1, "tags": ["red", "old"], "taken": "2024-01-01T10:00:00"},
     {"kind": "mug", "price": 5, "tags": ["red"], "taken": "2024-01-02"},
     {"kind": "it's", "price": [2, 9.5], "taken": "2024-03-01"},
-    {"kind": "shoe", "price": 9.5},
+    {"kind": "shoe", "price": 9.5, "words": [f"word {n}" for n in range(70)]},
 ]
 
 
@@ -52,6 +52,13 @@ def test_values_are_counted_the_most_frequent_first(client: TestClient) -> None:
 def test_items_of_lists_are_counted_and_found_by_a_part(client: TestClient) -> None:
     values = facet(client, field="tags", contains="RE")["values"]
     assert values == [{"value": "red", "images": 2}]
+
+
+def test_texts_that_are_nearly_all_different_are_found_by_a_part_only(client: TestClient) -> None:
+    assert facet(client, field="words")["values"] == []
+    assert facet(client, field="words", contains="d 42")["values"] == [
+        {"value": "word 42", "images": 1}
+    ]
 
 
 def test_a_filter_reduces_the_counts(client: TestClient) -> None:

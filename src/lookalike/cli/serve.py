@@ -11,6 +11,7 @@ from urllib.parse import quote
 import click
 
 from lookalike.cli import browser, format, open_library, output, parameters
+from lookalike.cli.prestart import start_workers
 
 if TYPE_CHECKING:
     from lookalike.library import Info
@@ -148,7 +149,9 @@ def _environment(name: str) -> dict[str, Any]:
     **_environment("SLOW_QUERY"),
 )
 @parameters.model_dir_option
+@click.pass_context
 def command(
+    ctx: click.Context,
     folder: parameters.LibraryName | None,
     library: parameters.LibraryName | None,
     host: str,
@@ -231,6 +234,8 @@ def command(
                 output.flush()
                 if open_:
                     open_page()
+                if workers == 1:  # for the thumbnails and the image of the first visitor
+                    start_workers(ctx, 2)
 
             busy = serve(config, sock, workers=workers, ready=ready)
     output.note("Ended.")

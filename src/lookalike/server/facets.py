@@ -56,13 +56,16 @@ def facet(snapshot: Snapshot, field: str, where: str, contains: str = "") -> Fac
 def counted_values(
     snapshot: Snapshot, field: str, base: str, ids: Ids, contains: str
 ) -> Iterator[FacetValue]:
-    """Yield the most frequent values with the number of images that have them."""
+    """Yield the most frequent values with the number of images that have them; none if most occur once."""
     sample = ids[:: len(ids) // SAMPLE + 1]
     counts = Counter(
         value
         for value in values_of(snapshot, field, sample.tolist())
         if contains.casefold() in str(value).casefold() and len(str(value)) <= MAX_TEXT
     )
+    repeated = sum(count for count in counts.values() if count > 1)
+    if not contains and len(counts) > MAX_VALUES and 2 * repeated < counts.total():
+        return  # nearly all are different: text in images, titles
     ranked = sorted(counts, key=lambda value: (-counts[value], str(value)))[:MAX_VALUES]
     if len(sample) < len(ids):
         name = quote_field(field)

@@ -74,12 +74,7 @@ def serve(
     with config.open_library() as library:
         if workers == 1:
             app = create_app(library, config.settings)
-
-            def warm() -> None:
-                ready()
-                app.state.server.expect_visitor()
-
-            run_app(app, sock, warm)
+            run_app(app, sock, ready)
             return any(executor.active for executor in app.state.server.executors.all())
     with tempfile.TemporaryDirectory(prefix="lookalike-serve-") as shared:
         settings = config.settings
@@ -151,7 +146,6 @@ def worker_app() -> FastAPI:
     library = config.open_library()
     atexit.register(library.close)
     app = create_app(library, config.settings)
-    app.state.server.expect_visitor()
     gc.freeze()  # as in `AnnouncingServer`
     return app
 

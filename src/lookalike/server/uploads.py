@@ -9,53 +9,18 @@ import os
 import re
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from lookalike.errors import PARSE_ERRORS, ImageError
 from lookalike.files import atomic_write
-from lookalike.images.decode import decode as decode_image
-from lookalike.images.jpeg import encode_jpeg
-from lookalike.images.pixel_spec import PixelSpec
-from lookalike.images.resize import fit
 from lookalike.server.responses import HTTPError, storage_error
+from lookalike.thumbnails import MakePreview, Preview
 from lookalike.wire import decode, encode
 from lookalike.wire.http import Upload
 from lookalike.workers.limits import Failure, Limits
 from lookalike.workers.pool import Pool
 
 HASH = re.compile(r"[0-9a-f]{64}")
-
-# Longer side of the preview of an upload, in pixels.
-PREVIEW_SIDE = 1024
-
-_PREVIEW = PixelSpec(fit="inside", max_side=PREVIEW_SIDE)
-
-
-@dataclass(frozen=True, slots=True)
-class CheckedImage:
-    """Result of a worker: a preview (JPEG) and facts."""
-
-    preview: bytes
-    width: int
-    height: int
-    format: str
-
-
-@dataclass(frozen=True, slots=True)
-class CheckImage:
-    """The task of a worker."""
-
-    limits: Limits
-
-    def __call__(self, data: bytes) -> CheckedImage | Failure:
-        try:
-            decoded = decode_image(data, specs=[_PREVIEW], limits=self.limits, whole=True)
-            facts = decoded.facts
-            preview = encode_jpeg(fit(decoded.pixels, _PREVIEW))
-            return CheckedImage(preview, facts.width, facts.height, facts.format)
-        except ImageError as error:
-            return Failure(error.outcome, error.reason)
 
 
 class Uploads:
@@ -67,8 +32,8 @@ class Uploads:
     def __init__(self, folder: Path, limits: Limits, *, max_bytes: int) -> None:
         self._folder = folder
         self._max_bytes = max_bytes
-        self._pool: Pool[bytes, CheckedImage | Failure] = Pool(
-            CheckImage(limits), workers=2, limits=limits
+        self._pool: Pool[bytes, Preview | Failure] = Pool(
+            MakePreview(limits), workers=2, limits=limits
         )
         self._lock = threading.Lock()
         folder.mkdir(parents=True, exist_ok=True)
@@ -83,7 +48,7 @@ class Uploads:
             raise ImageError(checked.outcome, checked.reason)
         upload = Upload(name, checked.width, checked.height, checked.format)
         try:
-            self._write(f"{name}.jpg", checked.preview)
+            self._write(f"{name}.jpg", checked.data)
             self._write(f"{name}.image", data)
             self._write(f"{name}.json", json.dumps(encode(upload)).encode())
         except OSError as error:

@@ -15,12 +15,13 @@ const LAST_FIELDS = ["id", "name", "folder", "path", "format", "outcome", "size"
 const HIDDEN_FIELDS = new Set(["id", "outcome", "path", "name", "frames", "ocr_confidence", "ocr_outcome"]);
 const OPEN_COUNT = 6;   // facets that are open at first
 const SHORT = 7;        // values that are shown at first
+const LONG_TEXT = 80;   // captions and the like are no categories: their words are searched
 const UNITS = { size: "bytes", width: "px", height: "px", file_size: "bytes" };
 
 /** Return the fields that are worth filtering by; metadata before what every file has. */
 function facetFields(library) {
   const useful = library.fields.filter((field) => field.images && !HIDDEN_FIELDS.has(field.name) && !field.name.startsWith("file.")
-    && ["number", "text", "date"].includes(field.kind) && field.low !== field.high);
+    && ["number", "text", "date"].includes(field.kind) && field.low !== field.high && !field.examples.some((one) => String(one).length > LONG_TEXT));
   const rank = (name) => LAST_FIELDS.indexOf(name);
   return useful.sort((a, b) => rank(a.name) - rank(b.name));
 }
