@@ -143,9 +143,18 @@ def mode_in(folder: Path) -> int:
     return stat.S_IMODE(folder.stat().st_mode) & 0o666 | 0o600
 
 
+LIBRARY_FOLDER = ".lookalike"
+"""Name of the folder that holds a library, beside the images."""
+
+
 def make_folder(folder: Path) -> None:
-    """Make a folder and its missing parents, each at most as open to other users as the one above it."""
+    """Make a folder and its missing parents, each at most as open to other users as the one above it.
+
+    The folder of a library is not made: where it is missing, the disk that holds it is gone. Raises OSError.
+    """
     if not folder.is_dir():
+        if folder.name == LIBRARY_FOLDER:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(folder))
         make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
         keep_private(folder)

@@ -239,6 +239,21 @@ def test_several_server_processes_share_the_states_of_jobs(
     theirs.close()
 
 
+def test_nothing_is_promised_that_cannot_be_stored(
+    library_of_six: Library, folder: Path, tmp_path: Path
+) -> None:
+    settings = Settings(writable=True, folder=tmp_path / "states")
+    with TestClient(create_app(library_of_six, settings), base_url=ADDRESS) as client:
+        client.headers.update(CSRF_HEADERS)
+        (tmp_path / "states" / "jobs").rename(tmp_path / "full")
+        refused = client.post("/api/ann", json={})
+        assert refused.status_code == 507 and "the job cannot be stored" in refused.json()["error"]
+        folder.rename(tmp_path / "unmounted")
+        assert client.put("/api/searches/red", json={"query": "text=red"}).status_code == 507
+        library_of_six.thumbnails._cache.put((bytes(32), 64), b"x")
+        assert not folder.exists()
+
+
 def test_jobs_that_wait_when_the_server_ends_fail_with_a_reason(tmp_path: Path) -> None:
     queue = WriteQueue(JobRunner(tmp_path / "nothing"), JobFolder(tmp_path / "shared"))
     scratch = tmp_path / "scratch"

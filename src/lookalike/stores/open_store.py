@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from lookalike.errors import MissingExtra, NoLibrary, UsageError
+from lookalike.files import LIBRARY_FOLDER
 from lookalike.stores.postgres.url import is_url, without_password
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ Location: TypeAlias = Path | str
 """Where a library is: a folder of images or its `.lookalike` folder, or the URL of a database, which may hold
 a password."""
 
-FOLDER = ".lookalike"
+FOLDER = LIBRARY_FOLDER
 """Name of a library's folder inside the folder of its images."""
 
 

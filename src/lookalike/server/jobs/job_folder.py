@@ -19,7 +19,7 @@ from typing import Any
 
 from lookalike.errors import PARSE_ERRORS
 from lookalike.files import atomic_write
-from lookalike.server.responses import HTTPError
+from lookalike.server.responses import HTTPError, storage_error
 from lookalike.wire import decode, encode
 from lookalike.wire.http import JobState
 
@@ -115,6 +115,13 @@ class JobFolder:
         """Return the numbers of the known runs, rising."""
         return sorted(int(file.stem[4:]) for file in self.folder.glob("run-*.json"))
 
+    def add(self, id: str, kind: str) -> None:
+        """Note a new job. `HTTPError` 507 where that cannot be stored: nobody could follow it."""
+        try:
+            self._write(f"{id}.job", {"kind": kind, "run": 0, "error": ""})
+        except OSError as error:
+            raise storage_error("the job", error) from None
+
     def assign(self, id: str, kind: str, *, run: int = 0, error: str = "") -> None:
         """Note which run does a job (0: none yet), or why none does."""
         self._put(f"{id}.job", {"kind": kind, "run": run, "error": error})
@@ -155,7 +162,11 @@ class JobFolder:
         return state
 
     def _put(self, name: str, document: Mapping[str, Any]) -> None:
-        with suppress(OSError), atomic_write(self.folder / name, shared=True) as out:
+        with suppress(OSError):
+            self._write(name, document)
+
+    def _write(self, name: str, document: Mapping[str, Any]) -> None:
+        with atomic_write(self.folder / name, shared=True) as out:
             out.write(json.dumps({**document, WRITTEN: time.monotonic()}).encode())
 
 

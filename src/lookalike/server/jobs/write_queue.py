@@ -59,7 +59,7 @@ class WriteQueue:
     def submit(
         self, kind: str, arguments: Mapping[str, Any], *, scratch: Path | None = None
     ) -> JobState:
-        """Add a job and return its state. `HTTPError` 429 if too many wait."""
+        """Add a job and return its state. `HTTPError` 429 if too many wait, 507 if the disk is full."""
         waiting = WaitingJob(secrets.token_hex(8), kind, dict(arguments), scratch)
         with self._lock:
             with_files = sum(one.scratch is not None for one in self._waiting)
@@ -67,7 +67,7 @@ class WriteQueue:
                 scratch and with_files >= MAX_WAITING_WITH_FILES
             ):
                 raise too_many("too many changes are waiting: try again later")
-        self._assign([waiting])
+        self._states.add(waiting.id, kind)
         with self._lock:
             self._waiting.append(waiting)
             if self._thread is None or not self._thread.is_alive():

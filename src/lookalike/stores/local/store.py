@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from lookalike.stores.local.ann.index_builder import LocalIndexes
     from lookalike.stores.local.writer import LocalWriter
 
-COMPACT_AT_LEAST = 4096
+COMPACT_AT_LEAST = 1024
 """Tombstones below which compacting a space is never worth the copy."""
 
 
