@@ -6,6 +6,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -203,11 +204,10 @@ def as_row(metadata: Mapping[str, Any]) -> Row:
 @pytest.fixture(scope="module")
 def shop(create_store: CreateStore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """A library of twelve images whose metadata changes from example to example."""
-    store = create_store(tmp_path_factory.mktemp("shop"))
-    begin(store)
-    put(store, *(entry(f"{n}.jpg") for n in range(12)))
-    yield store
-    store.close()
+    with closing(create_store(tmp_path_factory.mktemp("shop"))) as store:
+        begin(store)
+        put(store, *(entry(f"{n}.jpg") for n in range(12)))
+        yield store
 
 
 @settings(
@@ -245,8 +245,7 @@ def compare(shop: Store, wheres: list[str], rows: dict[int, Row]) -> None:
 # Fields that every image has
 
 
-@pytest.fixture
-def album(store: Store) -> Store:
+def put_album(store: Store) -> Store:
     facts = Facts(
         640, 480, "jpeg", taken="2024-05-01T12:30:00", camera="Canon EOS 5D", latitude=48.1,
         longitude=11.5, caption="a cat", keywords=("beach", "Summer"),
@@ -259,6 +258,20 @@ def album(store: Store) -> Store:
         failed("trip/d.jpg"),
     )
     return store
+
+
+@pytest.fixture
+def changing(store: Store) -> Store:
+    """The album, to be changed."""
+    return put_album(store)
+
+
+@pytest.fixture(scope="module")
+def album(create_store: CreateStore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """Three images and a broken one; tests leave them as they are."""
+    with closing(create_store(tmp_path_factory.mktemp("album"))) as store:
+        begin(store)
+        yield put_album(store)
 
 
 @pytest.mark.parametrize(
@@ -321,12 +334,12 @@ def test_facts_of_files_can_be_filtered(album: Store, where: str, ids: list[int]
             assert snapshot.select(where).tolist() == ids
 
 
-def test_metadata_overrides_embedded_fields(album: Store) -> None:
-    with album.writer() as writer:
+def test_metadata_overrides_embedded_fields(changing: Store) -> None:
+    with changing.writer() as writer:
         writer.set_metadata(
             {1: {"caption": "a dog", "size": "XL", "camera": None}, 2: {"description": "a bird"}}
         )
-    with album.snapshot() as snapshot:
+    with changing.snapshot() as snapshot:
         assert snapshot.select("caption = 'a dog'").tolist() == [1]
         assert snapshot.select("caption = 'a bird' and description = 'a bird'").tolist() == [2]
         assert snapshot.select("size = 'XL'").tolist() == [1]
@@ -339,36 +352,36 @@ def test_metadata_overrides_embedded_fields(album: Store) -> None:
     assert image.facts["caption"] == "a cat"
 
 
-def test_objects_in_metadata_have_names_with_dots(album: Store) -> None:
-    with album.writer() as writer:
+def test_objects_in_metadata_have_names_with_dots(changing: Store) -> None:
+    with changing.writer() as writer:
         writer.set_metadata({1: {"box": {"w": 3, "more": {"deep": ["x", "y"]}}, "flag": True}})
-    with album.snapshot() as snapshot:
+    with changing.snapshot() as snapshot:
         assert snapshot.select("box.w = 3 and box.more.deep = 'y' and flag = true").tolist() == [1]
 
 
-def test_huge_integers_become_texts(album: Store) -> None:
-    with album.writer() as writer:
+def test_huge_integers_become_texts(changing: Store) -> None:
+    with changing.writer() as writer:
         writer.set_metadata({1: {"n": 10**400}, 2: {"n": 1e308}})
-    with album.snapshot() as snapshot:
+    with changing.snapshot() as snapshot:
         assert snapshot.select("n > 1").tolist() == [2]
         assert snapshot.select("n like '1000%'").tolist() == [1]
 
 
-def test_filters_see_moves_copies_changes_and_removals(album: Store) -> None:
+def test_filters_see_moves_copies_changes_and_removals(changing: Store) -> None:
     def kept(where: str) -> list[int]:
-        with album.snapshot() as snapshot:
+        with changing.snapshot() as snapshot:
             ids: list[int] = snapshot.select(where).tolist()
             return ids
 
     assert kept("folder = 'trip/paris'") == [3]
-    put(album, entry("rome/c.jpg", "trip/paris/c.jpg", size=5_000_000, same_as=3, moved=True))
+    put(changing, entry("rome/c.jpg", "trip/paris/c.jpg", size=5_000_000, same_as=3, moved=True))
     assert kept("folder = 'rome'") == [3]
-    [copy] = put(album, entry("rome/a.jpg", "a.jpg", facts=None, same_as=1))
+    [copy] = put(changing, entry("rome/a.jpg", "a.jpg", facts=None, same_as=1))
     assert kept("caption = 'a cat'") == [1, copy]
-    put(album, entry("a.jpg", "changed", facts=Facts(1, 1, "gif")))
+    put(changing, entry("a.jpg", "changed", facts=Facts(1, 1, "gif")))
     assert kept("caption = 'a cat'") == [copy]
     assert kept("format = 'gif'") == [1]
-    with album.writer() as writer:
+    with changing.writer() as writer:
         writer.remove([copy])
         assert kept("caption is not null") == []
     assert kept("format like '%'") == [1, 2, 3]
@@ -393,12 +406,12 @@ def test_an_empty_library_can_be_filtered(store: Store) -> None:
             snapshot.select("price < 5")
 
 
-def test_fields_have_statistics(album: Store) -> None:
-    with album.writer() as writer:
+def test_fields_have_statistics(changing: Store) -> None:
+    with changing.writer() as writer:
         writer.set_metadata(
             {1: {"price": 3, "kind": "b"}, 2: {"price": 1.5, "kind": "a"}, 3: {"kind": "b"}}
         )
-    with album.snapshot() as snapshot:
+    with changing.snapshot() as snapshot:
         fields = snapshot.fields()
     assert (fields["price"].kind, fields["price"].images) == ("number", 2)
     assert (fields["price"].low, fields["price"].high) == (1.5, 3)
@@ -444,38 +457,34 @@ def test_filters_on_thousands_of_images(store: Store) -> None:
 @pytest.mark.parametrize(
     "where",
     [
-        "kind = 'x'; drop table images",
-        "kind = 'x' -- ",
-        "kind = 'x' union select 1",
+        "camera = 'x'; drop table images",
+        "camera = 'x' -- ",
+        "camera = 'x' union select 1",
         "1 = 1",
-        "kind = 'x' or 1=1",
-        "kind = (select 1)",
-        "kind = 'x' /* */",
+        "camera = 'x' or 1=1",
+        "camera = (select 1)",
+        "camera = 'x' /* */",
         "rowid = 1 or hash = 'x'",
         "load_extension('x') = 1",
-        'kind = "x"',
+        'camera = "x"',
     ],
 )
 def test_filters_are_not_sql(album: Store, where: str) -> None:
-    with album.writer() as writer:
-        writer.set_metadata({1: {"kind": "shoe"}})
     with album.snapshot() as snapshot:
         with pytest.raises(UsageError):
             snapshot.select(where)
         assert snapshot.counts()[Outcome.INDEXED] == 3
 
 
-@pytest.mark.parametrize(
-    "evil", ["'; drop table images; --", "' or '1'='1", "\x00", "%", "\\", '"', "\ud800"]
-)
-def test_no_value_or_name_is_syntax(album: Store, evil: str) -> None:
-    with album.writer() as writer:
-        writer.set_metadata({1: {"kind": evil, evil: 1}, 2: {"kind": "other"}})
-    text, name = evil.replace("'", "''"), evil.replace('"', '""')
-    with album.snapshot() as snapshot:
-        assert snapshot.select(f"kind = '{text}'").tolist() == [1]
-        if evil != "\ud800":  # a lone surrogate becomes the escape \\ud800 in names
-            assert snapshot.select(f'"{name}" = 1').tolist() == [1]
+def test_no_value_or_name_is_syntax(changing: Store) -> None:
+    for evil in ("'; drop table images; --", "' or '1'='1", "\x00", "%", "\\", '"', "\ud800"):
+        with changing.writer() as writer:
+            writer.set_metadata({1: {"kind": evil, evil: 1}, 2: {"kind": "other"}})
+        text, name = evil.replace("'", "''"), evil.replace('"', '""')
+        with changing.snapshot() as snapshot:
+            assert snapshot.select(f"kind = '{text}'").tolist() == [1], evil
+            if evil != "\ud800":  # a lone surrogate becomes the escape \\ud800 in names
+                assert snapshot.select(f'"{name}" = 1').tolist() == [1], evil
 
 
 @pytest.mark.parametrize(
@@ -514,10 +523,10 @@ def test_any_text_is_a_filter_or_a_one_line_error(text: str) -> None:
         assert "\n" not in str(error)
 
 
-def test_no_pattern_is_slow(album: Store) -> None:
-    with album.writer() as writer:
+def test_no_pattern_is_slow(changing: Store) -> None:
+    with changing.writer() as writer:
         writer.set_metadata({1: {"kind": "a" * 5_000}})
-    with album.snapshot() as snapshot:
+    with changing.snapshot() as snapshot:
         assert snapshot.select("kind like '" + "%a" * 40 + "%b'").tolist() == []
 
 
@@ -570,25 +579,22 @@ def test_composed_and_decomposed_texts_are_one(store: Store) -> None:
                     assert snapshot.select(where).tolist() == [number, number + len(names)], where
 
 
-@pytest.mark.parametrize(
-    ("text", "pattern"),
-    [
-        ("Straße", "%STRASSE"),
-        ("İstanbul", "istanbul"),
-        ("ISPARTA", "ısparta"),
-        ("ΣΟΦΟΣ", "%σοφος%"),
-    ],
-)
-def test_like_ignores_the_case_of_all_scripts(store: Store, text: str, pattern: str) -> None:
-    [id] = put(store, entry("a.jpg"))
+def test_like_ignores_the_case_of_all_scripts(store: Store) -> None:
+    patterns = {
+        "Straße": "%STRASSE",
+        "İstanbul": "istanbul",
+        "ISPARTA": "ısparta",
+        "ΣΟΦΟΣ": "%σοφος%",
+    }
+    ids = put(store, *(entry(f"{n}.jpg") for n in range(len(patterns))))
     with store.writer() as writer:
-        writer.set_metadata({id: {"place": text}})
+        writer.set_metadata({id: {"place": text} for id, text in zip(ids, patterns, strict=True)})
     with store.snapshot() as snapshot:
-        assert snapshot.select(f"place like '{pattern}'").tolist() == [id]
-        assert snapshot.select(f"place like '{text.lower()}'").tolist() == [id]
-        assert snapshot.select("place like 'Stra_e' or place like '_STANBUL'").tolist() == (
-            [id] if text in ("Straße", "İstanbul") else []
-        )
+        for id, (text, pattern) in zip(ids, patterns.items(), strict=True):
+            assert snapshot.select(f"place like '{pattern}'").tolist() == [id], text
+            assert snapshot.select(f"place like '{text.lower()}'").tolist() == [id], text
+        found = snapshot.select("place like 'Stra_e' or place like '_STANBUL'")
+        assert found.tolist() == ids[:2]
 
 
 def test_integers_beyond_the_range_of_floats_are_exact(store: Store) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterator
+from contextlib import closing
 
 import numpy as np
 import pytest
-from tests.stores.builders import entry, failed, put
+from tests.stores.builders import begin, entry, failed, put
+from tests.stores.conftest import CreateStore
 
 from lookalike.errors import UsageError
 from lookalike.images.metadata.facts import Facts
@@ -37,8 +40,7 @@ def found(
     return [int(id) for id in ids]
 
 
-@pytest.fixture
-def album(store: Store) -> Store:
+def put_album(store: Store) -> Store:
     put(
         store,
         entry("a.jpg", facts=said("a red shoe with white laces")),
@@ -48,6 +50,20 @@ def album(store: Store) -> Store:
         entry("trip/greece/e.jpg", facts=said("", "boat", "sea")),
     )
     return store
+
+
+@pytest.fixture
+def changing(store: Store) -> Store:
+    """The album, to be changed."""
+    return put_album(store)
+
+
+@pytest.fixture(scope="module")
+def album(create_store: CreateStore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """Five images, three with captions; tests leave them as they are."""
+    with closing(create_store(tmp_path_factory.mktemp("album"))) as store:
+        begin(store)
+        yield put_album(store)
 
 
 def test_any_word_matches_and_rare_ones_count_more(album: Store) -> None:
@@ -106,34 +122,34 @@ def test_fewer_than_one_hit_is_refused(album: Store) -> None:
         snapshot.search_text("red", 0)
 
 
-def test_metadata_is_searched_and_its_caption_overrides_the_embedded_one(album: Store) -> None:
-    with album.writer() as writer:
+def test_metadata_is_searched_and_its_caption_overrides_the_embedded_one(changing: Store) -> None:
+    with changing.writer() as writer:
         writer.set_metadata(
             {1: {"caption": "a green sandal", "brand": "Zephyr", "price": 5}, 4: {"text": "dunes"}}
         )
-    assert found(album, "shoe") == []
-    assert found(album, "sandal") == found(album, "zephyr") == [1]
-    assert found(album, "dunes") == [4]
-    with album.writer() as writer:
+    assert found(changing, "shoe") == []
+    assert found(changing, "sandal") == found(changing, "zephyr") == [1]
+    assert found(changing, "dunes") == [4]
+    with changing.writer() as writer:
         writer.set_metadata({1: {}})
-    assert found(album, "sandal") == []
-    assert found(album, "shoe") == [1]
+    assert found(changing, "sandal") == []
+    assert found(changing, "shoe") == [1]
 
 
-def test_text_search_sees_moves_copies_changes_and_removals(album: Store) -> None:
-    put(album, entry("rome/e.jpg", "trip/greece/e.jpg", facts=None, same_as=5, moved=True))
-    assert found(album, "greece") == []
-    assert found(album, "rome") == [5]
-    [copy] = put(album, entry("copy.jpg", "a.jpg", facts=None, same_as=1))
-    assert found(album, "shoe") == [1, copy]
-    put(album, entry("a.jpg", "new content", facts=said("a hat")))
-    assert found(album, "shoe") == [copy]
-    assert found(album, "hat") == [1]
-    put(album, failed("copy.jpg", hash=None))
-    assert found(album, "shoe") == []
-    with album.writer() as writer:
+def test_text_search_sees_moves_copies_changes_and_removals(changing: Store) -> None:
+    put(changing, entry("rome/e.jpg", "trip/greece/e.jpg", facts=None, same_as=5, moved=True))
+    assert found(changing, "greece") == []
+    assert found(changing, "rome") == [5]
+    [copy] = put(changing, entry("copy.jpg", "a.jpg", facts=None, same_as=1))
+    assert found(changing, "shoe") == [1, copy]
+    put(changing, entry("a.jpg", "new content", facts=said("a hat")))
+    assert found(changing, "shoe") == [copy]
+    assert found(changing, "hat") == [1]
+    put(changing, failed("copy.jpg", hash=None))
+    assert found(changing, "shoe") == []
+    with changing.writer() as writer:
         writer.remove([1])
-    assert found(album, "hat") == []
+    assert found(changing, "hat") == []
 
 
 def test_has_text_tells_whether_anything_can_be_found(store: Store) -> None:
@@ -150,35 +166,35 @@ def test_has_text_tells_whether_anything_can_be_found(store: Store) -> None:
         assert snapshot.has_text()
 
 
-def test_sidecars_override_the_file_and_a_table_overrides_them(album: Store) -> None:
-    with album.writer() as writer:
+def test_sidecars_override_the_file_and_a_table_overrides_them(changing: Store) -> None:
+    with changing.writer() as writer:
         writer.sidecars.put({1: ("mark", {"caption": "from the sidecar", "kind": "shoe"})})
         assert writer.sidecars.marks(1, ["a.jpg", "b.jpg", "x"]) == {
             "a.jpg": (1, "mark"),
             "b.jpg": (2, ""),
         }
-    assert found(album, "sidecar") == [1]
-    with album.writer() as writer:
+    assert found(changing, "sidecar") == [1]
+    with changing.writer() as writer:
         writer.set_metadata({1: {"caption": "from the table"}})
-    assert found(album, "sidecar") == []
-    with album.snapshot() as snapshot:
+    assert found(changing, "sidecar") == []
+    with changing.snapshot() as snapshot:
         assert snapshot.images([1])[1].metadata == {"caption": "from the table", "kind": "shoe"}
         assert snapshot.select("kind = 'shoe'").tolist() == [1]
 
 
-def test_sidecars_that_were_not_seen_are_swept(album: Store) -> None:
-    with album.writer() as writer:
+def test_sidecars_that_were_not_seen_are_swept(changing: Store) -> None:
+    with changing.writer() as writer:
         writer.sidecars.put({id: ("m", {"caption": f"word{id}"}) for id in (1, 2, 5)})
-    with album.writer() as writer:
+    with changing.writer() as writer:
         writer.sidecars.mark_seen([1])
         assert writer.sidecars.sweep(1, "trip") == 1
         assert writer.sidecars.sweep(1, "") == 1
-    assert [found(album, f"word{id}") for id in (1, 2, 5)] == [[1], [], []]
-    assert found(album, "boat") == [5, 2] or found(album, "boat") == [2, 5]
+    assert [found(changing, f"word{id}") for id in (1, 2, 5)] == [[1], [], []]
+    assert found(changing, "boat") == [5, 2] or found(changing, "boat") == [2, 5]
 
 
-def test_sidecars_of_unknown_images_are_refused(album: Store) -> None:
-    with album.writer() as writer, pytest.raises(UsageError, match="not known"):
+def test_sidecars_of_unknown_images_are_refused(changing: Store) -> None:
+    with changing.writer() as writer, pytest.raises(UsageError, match="not known"):
         writer.sidecars.put({99: ("m", {})})
 
 
@@ -191,17 +207,21 @@ CAPTIONS = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def captions(store: Store) -> Store:
-    put(store, *(entry(f"{n}.jpg") for n in CAPTIONS))
-    with store.writer() as writer:
-        writer.set_metadata(
-            {
-                n: {"caption": unicodedata.normalize(("NFC", "NFD")[n % 2], text)}
-                for n, text in CAPTIONS.items()
-            }
-        )
-    return store
+@pytest.fixture(scope="module")
+def captions(
+    create_store: CreateStore, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Store]:
+    with closing(create_store(tmp_path_factory.mktemp("captions"))) as store:
+        begin(store)
+        put(store, *(entry(f"{n}.jpg") for n in CAPTIONS))
+        with store.writer() as writer:
+            writer.set_metadata(
+                {
+                    n: {"caption": unicodedata.normalize(("NFC", "NFD")[n % 2], text)}
+                    for n, text in CAPTIONS.items()
+                }
+            )
+        yield store
 
 
 @pytest.mark.parametrize(

@@ -52,11 +52,10 @@ def rerank(
     found = np.empty((len(queries), k), np.int64)
     similarities = np.empty(found.shape, np.float32)
     for number, query in enumerate(queries):
-        rows = candidates[number].copy()
+        rows = candidates[number]
         if scores is not None:
             rows = rows[_possible_unit(scores[number], k, slack)]
-        rows.sort()
-        rows = rows[rows.searchsorted(0) :]
+        rows = np.sort(rows[rows >= 0])
         stored = matrix.take(rows, axis=0)
         if scores is None and len(rows) > k:
             possible = _possible(stored, query, k, similarity=similarity)

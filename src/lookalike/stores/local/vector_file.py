@@ -107,8 +107,8 @@ class MappedVectors:
         """
         if self.ordered:
             head = self.ids[: self.ordered]
-            place = np.minimum(head.searchsorted(ids), self.ordered - 1)
-            rows = np.where(head[place] == ids, place, -1)
+            place = head.searchsorted(ids)
+            rows = np.where(head.take(place, mode="clip") == ids, place, -1)
         else:
             rows = np.full(len(ids), -1, np.int64)
         if self.ordered < len(self.ids):
