@@ -7,6 +7,7 @@ import io
 import os
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,7 @@ MISSING_ON_WINDOWS = {
 }  # fmt: skip
 
 
+@cache
 def modules() -> list[tuple[str, ast.Module]]:
     found = sorted(SOURCE.rglob("*.py"))
     return [

@@ -230,14 +230,24 @@ def test_a_folder_without_read_permission_is_an_error_of_one_line(
     assert run.stderr == "Error: no permission to read secret: change its permissions\n"
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_ctrl_c_exits_with_130_and_the_next_run_continues(tmp_path: Path, name: str) -> None:
-    photos = tmp_path / "photos"
+@pytest.fixture(scope="module")
+def many_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four hundred images; tests copy them."""
+    photos = tmp_path_factory.mktemp("many") / "photos"
     for number in range(400):
         draw(photos / f"{number:04d}.png", number)
+    return photos
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_ctrl_c_exits_with_130_and_the_next_run_continues(
+    tmp_path: Path, many_photos: Path, name: str
+) -> None:
+    photos = tmp_path / "photos"
+    shutil.copytree(many_photos, photos)
     running = subprocess.Popen(
-        [*PROGRAM, "index", "photos"],
+        [*PROGRAM, "index", "photos", "--extractor", "color"],
         cwd=tmp_path,
         env=environment(),
         stdout=subprocess.PIPE,
@@ -259,7 +269,7 @@ def test_ctrl_c_exits_with_130_and_the_next_run_continues(tmp_path: Path, name: 
     assert out == ""
     assert err.startswith("Interrupted.")
     assert err.count("\n") == 1
-    again = lookalike("index", "photos", cwd=tmp_path)
+    again = lookalike("index", "photos", "--extractor", "color", cwd=tmp_path)
     assert again.returncode == 0
     info = lookalike("info", "--library", "photos", cwd=tmp_path)
     assert "400 images" in info.stdout

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
 from lookalike.vectors import exact
+from lookalike.vectors import similarity as similarity_module
 from lookalike.vectors.blocks import as_float32
-from lookalike.vectors.similarity import Similarity, loop_top_k, normalise, top_k
+from lookalike.vectors.similarity import Similarity, loop_top_k, near_rows, normalise, top_k
 
 SIMILARITIES: list[Similarity] = ["cosine", "euclidean"]
 
@@ -226,3 +227,23 @@ def test_any_vectors_give_the_result_of_the_plain_loop(data: st.DataObject) -> N
     np.testing.assert_array_equal(similarities, expected_similarities)
     named = np.where(expected >= 0, np.append(left, -1)[expected], -1)
     np.testing.assert_array_equal(rows, named)
+
+
+def test_a_scan_of_float16_finds_what_the_plain_loop_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(similarity_module, "SCAN_BYTES", 0)
+    rng = np.random.default_rng(5)
+    vectors = rng.standard_normal((900, 24)) + 2 * (np.arange(900) % 2)[:, None]
+    vectors[::30], vectors[5::100] = vectors[0], 0.0
+    matrix = normalise(vectors).astype(np.float16)
+    excluded = np.arange(0, 300, 3)
+    left = np.setdiff1d(np.arange(900), excluded)
+    for query in np.vstack([vectors[:3], rng.standard_normal((4, 24))]).astype(np.float32):
+        near = near_rows(matrix, query, 7, exclude=excluded)
+        assert near is not None and len(near) < 100
+        rows, similarities = top_k(matrix, query[None], 7, similarity="cosine", exclude=excluded)
+        expected, cosines = loop_top_k(matrix[left], query[None], 7, similarity="cosine")
+        np.testing.assert_array_equal(rows, left[expected])
+        np.testing.assert_array_equal(similarities, cosines)
+    copies = np.tile(matrix[:1], (900, 1))
+    assert near_rows(copies, query, 7, exclude=None) is None
+    assert top_k(copies, query[None], 7, similarity="cosine")[0].tolist() == [[*range(7)]]
