@@ -20,6 +20,8 @@ from lookalike.server.settings import Settings
 
 SETTINGS = Settings(writable=True, job_wait=120.0)
 
+pytestmark = pytest.mark.usefixtures("jobs_in_threads")
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

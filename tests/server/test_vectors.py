@@ -33,6 +33,8 @@ from lookalike.server.routes.vectors import MAX_IMPORTS
 from lookalike.server.settings import Settings
 from lookalike.stores.ann_index import IndexBuildOptions
 
+pytestmark = pytest.mark.usefixtures("jobs_in_threads")
+
 
 @pytest.fixture(scope="module")
 def served(library: Library) -> Iterator[str]:

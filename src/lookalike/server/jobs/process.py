@@ -252,6 +252,15 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print must not get among the messages
+    watch = threading.Thread(target=cancel_with_parent, daemon=True)
+    try:
+        run(job, out, ready=watch.start)
+    except (BrokenPipeError, KeyboardInterrupt):  # nobody reads, or the bytes are not complete
+        os._exit(1)
+
+
+def run(job: Mapping[str, Any], out: BinaryIO, *, ready: Callable[[], None]) -> None:
+    """Do a job and write the messages about it. `ready` is called when an interrupt will be reported."""
     begun = False
 
     def report(key: str, value: Any, **more: Any) -> None:
@@ -262,7 +271,7 @@ def main() -> None:
 
     kind, arguments = job["kind"], job["arguments"]
     try:
-        threading.Thread(target=cancel_with_parent, daemon=True).start()  # may interrupt at once
+        ready()  # may interrupt at once
         read_only = kind not in WRITERS and kind not in KEEPERS
         with Library.open(job["library"], read_only=read_only) as library:
             if kind == EXPORT:
@@ -275,11 +284,9 @@ def main() -> None:
         if begun:
             raise
         report("error", type(error).__name__, message=str(error))
-    except BrokenPipeError:  # the server is gone, or wants no more
-        os._exit(1)
     except KeyboardInterrupt:
-        if begun:  # so that the server sees that the bytes are not complete
-            os._exit(1)
+        if begun:
+            raise
         with suppress(OSError):
             kept = "what was finished is stored"
             if kind == "import-vectors":  # the index after it may be what was cancelled
