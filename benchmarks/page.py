@@ -265,7 +265,7 @@ def points_of_clusters(count: int) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def pan_and_zoom(page: Page, address: str, what: str) -> None:
     page.goto(address + "?page=map")
-    page.wait_for_selector(".map-stage canvas", timeout=120_000)
+    page.wait_for_selector(".map-stage canvas", timeout=900_000)
     page.wait_for_load_state("networkidle")
     session = page.context.new_cdp_session(page)
     session.send("Performance.enable", {"timeDomain": "threadTicks"})

@@ -38,6 +38,7 @@ def test_images_are_selected_by_tick_click_and_key(open_page: Open) -> None:
     page.keyboard.press("x")
     assert selected(page) == "4 selected"
     assert "open=" not in page.url
+    page.evaluate("document.activeElement.blur()")
     page.keyboard.press("Control+a")
     assert selected(page) == "65 selected"
     page.keyboard.press("Escape")

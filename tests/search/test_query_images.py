@@ -237,3 +237,12 @@ def test_a_repeated_query_is_cached_until_something_changes(
     assert {hit.path for hit in library.search(outside, k=2).hits} == {"blue.png", "new.png"}
     library.remove([photos / "blue.png"])
     assert library.search(outside, k=1).hits[0].path == "new.png"
+
+
+def test_hashes_answer_only_where_they_are_named_or_alone(tmp_path: Path) -> None:
+    Image.new("RGB", (32, 24), COLOURS["red"]).save(tmp_path / "red.png")
+    with Library.create(tmp_path) as library:
+        library.add([tmp_path], extractors=["phash"])
+        assert library.search(Query((Term(id=1),))).ranked_by == "phash"
+        library.add([tmp_path], extractors=["color"])
+        assert library.search(Query((Term(id=1),))).ranked_by == "color"

@@ -13,8 +13,6 @@ from lookalike.stores.interface import Ids, Snapshot, Space
 from lookalike.vectors.hamming import Codes, distances, near_pairs, pack
 from lookalike.vectors.similarity import similarity_matrix
 
-HASHES = ("phash", "dhash")
-
 # Largest Hamming distance of candidates, in bits. Of 10 million pairs of unrelated photos (Corel, groceries,
 # COCO) 4 have a phash within it and 10 a dhash; of re-saved, shrunk, blurred and grey copies all have both.
 HASH_RADIUS = 7

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from lookalike.duplicates.archive import split
-from lookalike.duplicates.candidates import HASHES, Hashes, nearest_pairs, neighbours
+from lookalike.duplicates.candidates import Hashes, nearest_pairs, neighbours
 from lookalike.duplicates.comparison import Change, Comparison
 from lookalike.duplicates.detail_reader import DetailReader
 from lookalike.duplicates.group_builder import GroupBuilder
@@ -25,6 +25,7 @@ from lookalike.duplicates.keeper import Rules
 from lookalike.duplicates.pair_verifier import PairVerifier
 from lookalike.duplicates.report import Duplicates, Kind, Link, Scope, includes
 from lookalike.duplicates.shots import by_time, companion_groups
+from lookalike.extractors.registry import HASHES
 from lookalike.stores.interface import Ids, Snapshot, Space
 from lookalike.stores.paths import ids_below
 

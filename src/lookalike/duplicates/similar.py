@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lookalike.duplicates.candidates import HASHES
 from lookalike.duplicates.group_builder import GroupBuilder
 from lookalike.duplicates.grouping import Exclusions, Pair, group_links, pair
 from lookalike.duplicates.report import Duplicates, Link
 from lookalike.errors import UsageError
+from lookalike.extractors.registry import HASHES
 from lookalike.search.relevance import BackgroundSamples
 from lookalike.stores.interface import Ids, Snapshot, Space
 from lookalike.stores.records import missing_vectors

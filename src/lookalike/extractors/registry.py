@@ -101,6 +101,9 @@ EXTRACTORS: Mapping[str, Registration] = {
     "phash": Registration(f"{_HERE}.hashes:PHash", "perceptual hash, 64 bits: finds copies", 64),
 }
 
+HASHES = ("phash", "dhash")
+"""Extractors that only find copies: no search uses them unless it names them, or there is nothing else."""
+
 
 def load(spec: str) -> Extractor:
     """Return the extractor of that name.

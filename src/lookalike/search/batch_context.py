@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import ImageError, Outcome, UsageError
+from lookalike.extractors.registry import HASHES
 from lookalike.images.reading import read
 from lookalike.query import Query, QueryImage, Term
 from lookalike.search.stages import stage
@@ -55,7 +56,9 @@ class BatchContext:
     def spaces(self) -> Sequence[Space]:
         """The spaces that can be searched; `UsageError` if there is none."""
         if not self._spaces:
-            self._spaces = [space for space in self.snapshot.spaces() if space.current]
+            current = [space for space in self.snapshot.spaces() if space.current]
+            # Those of a new revision come after the hashes of before, and the first one answers by default.
+            self._spaces = sorted(current, key=lambda space: space.name in HASHES)
         if not self._spaces:
             raise UsageError(
                 "the library is empty: index a folder first (`lookalike index FOLDER`)"

@@ -6,11 +6,13 @@ import { format, navigate } from "./address.js";
 import { html, useEffect, useState, useStore } from "./html.js";
 import { announce, tryOrToast } from "./messages.js";
 import { Button, ErrorMessage, Loading } from "./ui.js";
-import { language, t } from "./words.js";
+import { language, number, t } from "./words.js";
 
 const NOT_BROWSED = /^(file\.|id$|path$|name$|outcome$|size$|width$|height$|latitude$|longitude$|caption$|note$|folder$|taken$|frames$|ocr_)/;
 const MAX_YEARS = 14;   // that are named under the timeline
 const MAP_WIDTH = 1000, MAP_HEIGHT = 500;   // of the plain map of places: one unit is 0.36 degrees
+const CELL = MAP_WIDTH / 720;   // half a degree, the size of a place
+const GRATICULE = [30, 10, 5];  // degrees between two lines, the widest of which at least three fit; else one
 
 /** Return the ways in which the library can be browsed: name in the address, and what people read. */
 function waysOf(library) {
@@ -56,7 +58,10 @@ const hrefOf = (address, group) => format({ ...address, page: "search", terms: [
 /** Return the name of a group as people read it. */
 function nameOfGroup(group, kind) {
   if (kind === "date") return new Date(`${group.name}-01T00:00:00`).toLocaleDateString(language, { month: "long", year: "numeric" });
-  return group.name || t("topFolder");
+  if (kind !== "place") return group.name || t("topFolder");
+  const [north, south, east, west] = t("compass");
+  const degrees = (value) => `${number(Math.abs(value), { maximumFractionDigits: 2 })}°`;
+  return `${degrees(group.latitude)} ${group.latitude < 0 ? south : north}, ${degrees(group.longitude)} ${group.longitude < 0 ? west : east}`;
 }
 
 function Groups({ found, address }) {
@@ -90,20 +95,22 @@ function Timeline({ groups }) {
 /** The places on a plain map of coordinates; nothing is fetched from the network. */
 function Places({ groups, address }) {
   const most = Math.max(...groups.map((group) => group.images));
-  const lines = [];
-  // A map in another shape than its frame has room beside it.
-  for (let x = -MAP_WIDTH; x <= 2 * MAP_WIDTH; x += MAP_WIDTH / 12) lines.push(`M${x} ${-MAP_HEIGHT}V${2 * MAP_HEIGHT}`);
-  for (let y = -MAP_HEIGHT; y <= 2 * MAP_HEIGHT; y += MAP_HEIGHT / 6) lines.push(`M${-MAP_WIDTH} ${y}H${2 * MAP_WIDTH}`);
   const at = (group) => [((group.longitude + 180) / 360) * MAP_WIDTH, ((90 - group.latitude) / 180) * MAP_HEIGHT];
   const xs = groups.map((group) => at(group)[0]), ys = groups.map((group) => at(group)[1]);
-  const pad = 40, left = Math.max(0, Math.min(...xs) - pad), top = Math.max(0, Math.min(...ys) - pad);
+  const extent = (values) => Math.max(...values) - Math.min(...values);
+  const pad = Math.max(2 * CELL, 0.1 * extent(xs), 0.1 * extent(ys)), left = Math.max(0, Math.min(...xs) - pad), top = Math.max(0, Math.min(...ys) - pad);
   const width = Math.min(MAP_WIDTH, Math.max(...xs) + pad) - left, height = Math.max(width / 4, Math.min(MAP_HEIGHT, Math.max(...ys) + pad) - top);
-  const unit = width / 1000;
+  const unit = width / 1000, step = (GRATICULE.find((degrees) => degrees * 2 * CELL <= width / 3) ?? 1) * 2 * CELL, lines = [];
+  // A map in another shape than its frame has room beside it.
+  const reach = Math.max(width, 4 * height);
+  for (let x = Math.floor((left - reach) / step) * step; x <= left + 2 * reach; x += step) lines.push(`M${x} ${top - reach}V${top + 2 * reach}`);
+  for (let y = Math.floor((top - reach) / step) * step; y <= top + 2 * reach; y += step) lines.push(`M${left - reach} ${y}H${left + 2 * reach}`);
+  const radius = (group) => Math.max(7 * unit, Math.min(CELL / 2, unit * (7 + 18 * Math.sqrt(group.images / most))));
   return html`<svg class="places" viewBox=${`${left} ${top} ${width} ${height}`} role="group" aria-label=${t("placesMap")}>
     <path d=${lines.join("")} class="graticule" stroke-width=${unit} />
     ${groups.map((group) => {
-    const [x, y] = at(group), label = `${group.name}: ${t("images", { n: group.images })}`;
-    return html`<a key=${group.where} href=${hrefOf(address, group)} data-navigate aria-label=${label}><circle cx=${x} cy=${y} r=${unit * (7 + 18 * Math.sqrt(group.images / most))}><title>${label}</title></circle></a>`;
+    const [x, y] = at(group), label = `${nameOfGroup(group, "place")}: ${t("images", { n: group.images })}`;
+    return html`<a key=${group.where} href=${hrefOf(address, group)} data-navigate aria-label=${label}><circle cx=${x} cy=${y} r=${radius(group)}><title>${label}</title></circle></a>`;
   })}</svg>`;
 }
 

@@ -181,7 +181,8 @@ function TextFacet({ field, condition, where, counts }) {
   }, [search, where]);
   const chosen = new Set(condition.values ?? []);
   const found = (matching ?? counts).values;
-  const missing = [...chosen].filter((value) => !found.some((one) => one.value === value)).map((value) => ({ value, images: 0 }));
+  // Not among the frequent ones, so not counted.
+  const missing = [...chosen].filter((value) => !found.some((one) => one.value === value)).map((value) => ({ value, images: null }));
   const isCategory = found.some((one) => one.images > 1) || chosen.size > 0 || search || (found.length > 0 && found.length <= SHORT);
   const frequent = isLong ? found : found.slice(0, SHORT);
   const chosenOthers = found.filter((one) => chosen.has(one.value) && !frequent.includes(one));
@@ -197,7 +198,7 @@ function TextFacet({ field, condition, where, counts }) {
       oninput=${isCategory ? (event) => searchSoon(setSearch, event.target.value) : undefined}
       onchange=${(event) => { if (!isCategory) setCondition(where, field.name, { like: event.target.value.trim().replaceAll(/[%_]/g, "") }); }} />`}
     <ul class="facet-values">${shown.map(({ value, images }) => html`<li key=${value}><label><input type="checkbox" checked=${chosen.has(value)} onchange=${() => toggle(value)} />
-      <span class="value">${value === "" ? t("topFolder") : String(value)}</span><span class="muted">${count(images)}</span></label></li>`)}</ul>
+      <span class="value">${value === "" ? t("topFolder") : String(value)}</span><span class="muted">${images !== null && count(images)}</span></label></li>`)}</ul>
     ${isCategory && !isLong && found.length > SHORT && html`<button type="button" class="plain" onclick=${() => setLong(true)}>${t("moreValues", { n: found.length - SHORT })}</button>`}</div>`;
 }
 

@@ -7,8 +7,9 @@ import { justifiedLayout, visibleRange } from "./justified_layout.js";
 import { listenForMarquee } from "./marquee.js";
 import { select, selectRange, toggle } from "./selection.js";
 import { lessLike, moreLike } from "./results.js";
-import { update } from "./store.js";
+import { state, update } from "./store.js";
 import { Tile } from "./tile.js";
+import { isTyping } from "./ui.js";
 import { t } from "./words.js";
 
 const OVERSCAN = 500;       // pixels above and below the window in which tiles are in the document
@@ -144,18 +145,23 @@ export function Grid({ items, isComplete = true, onMore = () => {}, total = 0, r
   });
 
   const ids = () => items.filter((item) => item.id).map((item) => item.id);
+  const selectAll = useRef(() => {});
+  selectAll.current = () => { select(ids()); announce(t("selectedCount", { n: ids().length })); };
+  useEffect(() => {   // wherever the focus is: else Ctrl-A would select the texts of the page
+    const handle = (event) => {
+      if (!(event.ctrlKey || event.metaKey) || event.altKey || event.key.toLowerCase() !== "a" || isTyping(event.target)) return;
+      if (state.address.open !== null || document.querySelector("dialog[open], :popover-open")) return;
+      event.preventDefault();
+      selectAll.current();
+    };
+    document.addEventListener("keydown", handle);
+    return () => document.removeEventListener("keydown", handle);
+  }, []);
   const handleKey = (event) => {
     const tile = event.target.closest?.("li[data-id]");
     if (!tile || event.altKey) return;
     const index = Number(tile.dataset.index), id = Number(tile.dataset.id);
-    const isCommand = event.ctrlKey || event.metaKey;
-    if (isCommand && event.key.toLowerCase() === "a") {
-      event.preventDefault();
-      select(ids());
-      announce(t("selectedCount", { n: ids().length }));
-      return;
-    }
-    if (isCommand) return;
+    if (event.ctrlKey || event.metaKey) return;
     const actions = {
       x: () => toggle(id), X: () => selectRange(id, ids()), "+": () => ask(() => moreLike(id)), "=": () => ask(() => moreLike(id)),
       "-": () => ask(() => lessLike(id)),

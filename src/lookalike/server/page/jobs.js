@@ -39,11 +39,11 @@ export function timeLeft(seconds) {
 }
 
 /** The progress of a job that is waited for: a bar, what is done, the time left, and a button that cancels it. */
-export function Progress({ job, title, note = "" }) {
+export function Progress({ job, title, note = "", children = null }) {
   const hasTotal = typeof job?.total === "number" && job.total > 0;
   const facts = [hasTotal ? t("doneOf", { done: job.done, total: job.total }) : job?.done ? count(job.done) : "", timeLeft(job?.seconds_left)];
   return html`<div class="empty" role="status"><h2>${title}</h2>
     <progress aria-label=${title} max="1" value=${hasTotal ? Math.min(1, job.done / job.total) : undefined} />
     <p>${facts.filter(Boolean).join(" · ") || note}</p>
-    ${job?.id && html`<${Button} label=${t("cancel")} onclick=${() => cancelJob(job)} />`}</div>`;
+    ${job?.id && html`<${Button} label=${t("cancel")} onclick=${() => cancelJob(job)} />`}${children}</div>`;
 }

@@ -54,6 +54,7 @@ export function MapView() {
   return html`<div class="map-screen">
     <header class="map-head"><h1>${t("screen map")}</h1><${Options} address=${address} library=${library} />
       ${layout && html`<${Facts} layout=${layout} kept=${kept} />`}
+      ${address.method === "pca" && html`<${Button} label=${t("exactMap")} class="quiet-text" onclick=${() => showMethod("")} />`}
       <${Button} id="rail-button" icon="filter" label=${t("filters")} class="quiet-text" aria-expanded=${String(isOpen)} aria-controls="rail"
         aria-label=${filters ? t("filtersSet", { n: filters }) : undefined} onclick=${() => setOpen(!isOpen)}>${filters > 0 && html`<span class="set">${filters}</span>`}<//></header>
     <${FilterChips} />
@@ -64,13 +65,17 @@ export function MapView() {
         <${Facets} /></aside>`}
       <div class="map-main">
         ${error && html`<${ErrorMessage} error=${error} retry=${retry} />`}
-        ${!layout && !error && (job ? html`<${Progress} job=${job} title=${t("layingOut")} note=${t("layingOutNote")} />` : html`<${Loading} text=${t("loadingMap")} />`)}
+        ${!layout && !error && (job ? html`<${Progress} job=${job} title=${t("layingOut")} note=${t("layingOutNote")}>
+          ${address.method !== "pca" && html`<${Button} label=${t("roughMap")} class="plain" onclick=${() => showMethod("pca")} />`}<//>` : html`<${Loading} text=${t("loadingMap")} />`)}
         ${layout && !hasImages && html`<p class="empty">${t("nothingToLayOut")}</p>`}
         ${hasImages && html`<${MapCanvas} layout=${layout} groups=${groups} visibility=${visibility} selection=${selection} polygon=${polygon}
           viewport=${address.viewport} isOpen=${address.open !== null} pointed=${pointed} labels=${labels} theme=${settings.theme} />
           <${Legend} entries=${entries} names=${groups.names} hidden=${hidden} onToggle=${toggle} onAll=${() => setHidden(new Set())} />`}</div>
       ${selection.size > 0 && layout && html`<${SelectionList} selection=${selection} onPoint=${setPointed} />`}</div></div>`;
 }
+
+/** Show another layout: "pca" takes seconds where the usual one takes minutes. What was drawn on the one before is no place on it. */
+const showMethod = (/** @type {string} */ method) => navigate({ method, viewport: "", lasso: "" });
 
 /** Select what the lasso of the address encloses, once; forget the lasso when the selection is cleared. */
 function useLasso(address, layout, visibility, polygon, selection) {

@@ -32,6 +32,12 @@ export function bandsOf(items) {
   return bands.size ? bands : null;
 }
 
+/** Return what hits were ranked by, as people read it: an extractor, captions, … */
+function rankingName(name) {
+  const [kind, space] = name.startsWith("content (") ? ["content", name.slice(9, -1)] : [name, ""], text = t(`ranking ${kind}`, { space });
+  return text === `ranking ${kind}` ? name : text;
+}
+
 /** Return the items of the grid: hits, and a divider before those that are no closer than any others. */
 function withDivider(items, bands, row) {
   const weak = bands?.get("weak");
@@ -52,7 +58,7 @@ function Scale({ results, bands, top, onJump }) {
           onclick=${() => onJump(bands.get(band).first + (band === "weak" && bands.get(band).first > 0 ? 1 : 0))}>
           <i class=${`dot ${band}`} />${t(`band ${band}`)} <b>${band === "weak" ? "" : countOf(band)}</b></button>`)}</div>`
       : html`<span class="count">${first.ranked_by?.startsWith("captions") ? foundText(results) : t("mostSimilar", { n: results.total })}</span>`}
-    <span class="muted facts">${[first.ranked_by && t("rankedBy", { name: first.ranked_by.replaceAll("+", " + ") }), first.exact === false ? t("approximate") : null,
+    <span class="muted facts">${[first.ranked_by && t("rankedBy", { name: first.ranked_by.split("+").map(rankingName).join(" + ") }), first.exact === false ? t("approximate") : null,
       taken !== undefined && seconds(taken)].filter(Boolean).join(" · ")}</span></div>`;
 }
 
