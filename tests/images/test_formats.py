@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from base64 import b64encode
 from pathlib import Path
 
 import numpy as np
@@ -122,7 +123,7 @@ def test_the_text_of_an_svg_is_drawn_whatever_fonts_there_are(family: str) -> No
         '<image href="http://127.0.0.1:9/a.png" width="9" height="9"/>',
         '<image xlink:href="/etc/passwd" width="9" height="9"/>',
         '<use xlink:href="other.svg#a"/>',
-        '<image href="data:image/svg+xml,%3Csvg/%3E" width="9" height="9"/>',
+        '<image href="data:text/plain,%3Csvg/%3E" width="9" height="9"/>',
         "<style>@import 'a.css';</style>",
         "<style>rect{fill:url(http://127.0.0.1/a)}</style>",
         '<rect style="fill: url( file:///etc/passwd )"/>',
@@ -134,6 +135,32 @@ def test_svg_that_loads_something_is_refused(part: str) -> None:
     error = refused(SVG.format('width="9" height="9"', part).encode())
     assert error.outcome is Outcome.UNSUPPORTED
     assert "loads something from elsewhere" in error.reason
+
+
+def test_svg_within_svg_is_drawn_and_must_not_load_anything_either() -> None:
+    pytest.importorskip("resvg_py")
+
+    def containing(drawing: str, times: int) -> str:
+        for _ in range(times):
+            packed = b64encode(drawing.encode()).decode()
+            link = f'<image width="16" height="12" href="data:image/svg+xml;base64,{packed}"/>'
+            drawing = SVG.format('viewBox="0 0 16 12"', link)
+        return drawing
+
+    shapes = '<rect width="8" height="12" fill="#dc1e1e"/><rect x="8" width="8" height="12" fill="#1428d2"/>'
+    drawing = SVG.format('width="16" height="12"', shapes)
+    assert is_red_then_blue(decode(containing(drawing, 2).encode(), specs=()))
+    assert refused(containing(drawing, 5).encode()).outcome is Outcome.TOO_LARGE
+    loading = SVG.format('width="16" height="12"', '<image href="file:///a.png"/>')
+    assert "file:///a.png" in refused(containing(loading, 2).encode()).reason
+
+
+def test_svg_of_which_parts_are_not_drawn_has_a_note() -> None:
+    pytest.importorskip("resvg_py")
+    for part in ("<foreignObject/>", "<style>rect{fill:var(--c)}</style>"):
+        note = decode(SVG.format('width="9" height="9"', part).encode(), specs=()).facts.note
+        assert note is not None
+        assert "not drawn" in note
 
 
 def test_svg_bombs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import io
 import re
 import zlib
+from base64 import b64decode
 from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_to_bytes
 from xml.parsers import expat
 
 import numpy as np
@@ -27,8 +29,11 @@ MIN_SIDE = 1024
 MAX_BYTES = 64 << 20
 MAX_ELEMENTS = 500_000
 MAX_DEPTH = 200
+MAX_LEVEL = 4
 MAX_ATTRIBUTES = 1000
 """Of one element: resvg compares each with all others."""
+
+_NOT_DRAWN = "its HTML (foreignObject) and CSS variables are not drawn as in browsers"
 
 _UNITS = {
     "": 1.0,
@@ -72,8 +77,9 @@ def decode_svg(
         raise ImageError(
             Outcome.UNREADABLE, f"the SVG cannot be drawn: {str(error)[:120]}"
         ) from None
+    note = _NOT_DRAWN if re.search(rb"<(\w+:)?foreignObject|var\(\s*--", text) else None
     with Image.open(io.BytesIO(bytes(drawn)), formats=["PNG"]) as image:
-        return Decoded(np.asarray(image.convert("RGB")), Facts(*size, "svg"))
+        return Decoded(np.asarray(image.convert("RGB")), Facts(*size, "svg", note=note))
 
 
 @cache
@@ -103,8 +109,8 @@ def _text(data: bytes) -> bytes:
     return text
 
 
-def check_drawing(text: bytes) -> tuple[float, float]:
-    """Return width and height that an SVG states, in pixels.
+def check_drawing(text: bytes, level: int = 0) -> tuple[float, float]:
+    """Return width and height that an SVG states, in pixels; `level` is that of an SVG within others.
 
     Raises ImageError for entities, for what it would load from elsewhere, and for what is no SVG.
     """
@@ -124,7 +130,7 @@ def check_drawing(text: bytes) -> tuple[float, float]:
         for key, value in attributes.items():
             link = key.rpartition(":")[2] == "href" and name != "a"
             if link and not _INSIDE.match(value.strip()):
-                raise _loads(value)
+                _check_embedded(value.strip(), level)
             _check_style(value)
 
     def end(_: str) -> None:
@@ -149,6 +155,17 @@ def check_drawing(text: bytes) -> tuple[float, float]:
     if not found or found[0][0] != "svg":
         raise ImageError(Outcome.UNSUPPORTED, "is XML, but no SVG drawing")
     return _stated_size(found[0][1])
+
+
+def _check_embedded(address: str, level: int) -> None:
+    """Check what a link embeds: another SVG (programs for diagrams do that) may load something."""
+    kind, found, content = address.partition(",")
+    if not found or not kind.lower().startswith("data:image/svg+xml"):
+        raise _loads(address)
+    if level == MAX_LEVEL:
+        raise ImageError(Outcome.TOO_LARGE, "has too many SVGs within SVGs")
+    data = unquote_to_bytes(content)
+    check_drawing(_text(b64decode(data) if kind.endswith(";base64") else data), level + 1)
 
 
 def _check_style(value: str) -> None:
