@@ -238,6 +238,8 @@ def test_raw_files_are_read_by_their_preview_or_developed() -> None:
     green = Image.new("RGB", (80, 60), (20, 200, 20))
     shown = decode(dng(halves(), preview=green), specs=small, name="a.dng")
     assert shown.pixels[9, 9, 1] > 150  # the preview
+    nameless = decode(dng(halves(), preview=green), specs=small)  # an upload
+    assert nameless.facts == shown.facts
     tiny = decode(dng(halves(), preview=green.resize((32, 24))), specs=small, name="a.dng")
     assert is_red_then_blue(tiny)
     assert tiny.pixels.shape == (60, 80, 3)

@@ -82,6 +82,8 @@ def test_raw_camera_files_are_distinguished_from_tiff() -> None:
     assert sniff(tiff_directory((256, 4, 100), (257, 4, 100))) == "tiff"
     assert sniff(tiff_directory((254, 4, 0), (256, 4, 100), (50706, 1, 1))) == "raw"  # DNG
     assert sniff(tiff_directory((254, 4, 1), (256, 4, 160), (330, 4, 999))) == "raw"  # NEF, ARW
+    assert sniff(tiff_directory((256, 4, 4928), (259, 3, 65535))) == "raw"  # PEF
+    assert sniff(tiff_directory((259, 3, 1), (262, 3, 32803))) == "raw"  # a colour filter array
     assert sniff(b"II*\x00\x10\x00\x00\x00CR\x02\x00") == "raw"
 
 

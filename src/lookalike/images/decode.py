@@ -18,7 +18,7 @@ import numpy as np
 
 from lookalike.errors import ImageError, Outcome
 from lookalike.images.decode_errors import to_image_error, truncated
-from lookalike.images.formats import FORMATS, VIDEO_FORMATS
+from lookalike.images.formats import FORMATS, VIDEO_FORMATS, is_readable
 from lookalike.images.jpeg import JpegHeader, decode_plain, is_plain, read_header
 from lookalike.images.jpeg_end import with_end
 from lookalike.images.jxl import jxl_size
@@ -27,7 +27,7 @@ from lookalike.images.pages import chosen_frames, further_pages
 from lookalike.images.pixel_spec import Decoded, Pixels, PixelSpec
 from lookalike.images.reading import Content
 from lookalike.images.resize import crop_box, decode_scale, limit_aspect
-from lookalike.images.sniff import HEAD_BYTES, kind_of, refusal
+from lookalike.images.sniff import HEAD_BYTES, is_raw, kind_of, refusal
 from lookalike.images.tiff import at_page, decode_numeric, read_info
 from lookalike.workers.limits import Limits
 
@@ -70,6 +70,10 @@ def decode(
     if refused := refusal(name, head, len(data)):
         raise refused
     kind = kind_of(name, head) or ""
+    if kind == "tiff" and is_readable("raw") and is_raw(data):
+        kind = (
+            "raw"  # its first directory is behind the beginning, and an upload has no name to tell
+        )
     if page and not page.isdecimal() and kind not in VIDEO_FORMATS:
         raise ImageError(Outcome.MISSING, f"the file has no page {page}")
     check_size = partial(_check_size, limits=limits)

@@ -117,6 +117,8 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\x8aMNG\r\n\x1a\n", "mng"),
 )
 
+# Compressions of Sony, Epson, Samsung, Nikon, Kodak and Pentax, by their numbers in TIFF.
+_RAW_COMPRESSIONS = frozenset({32767, 32769, 32770, 32772, 34713, 65000, 65535})
 _BMP_HEADER_SIZES = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
@@ -135,7 +137,7 @@ def sniff(head: bytes) -> str | None:
     if head[:4] == b"RIFF" and head[8:12] in (b"WEBP", b"AVI "):
         return "webp" if head[8:12] == b"WEBP" else "avi"
     if head[:4] in (b"II*\x00", b"MM\x00*"):
-        return "raw" if _is_raw(head) else "tiff"
+        return "raw" if is_raw(head) else "tiff"
     if head[:4] in (b"II+\x00", b"MM\x00+"):
         return "tiff"
     if head[4:8] == b"ftyp":
@@ -166,25 +168,29 @@ def _iso_media(head: bytes) -> str | None:
     return None if brands[0] in _AUDIO_BRANDS else "mp4"
 
 
-def _is_raw(head: bytes) -> bool:
+def is_raw(data: bytes) -> bool:
     """Return whether this TIFF-like file is a raw camera file, whose first image is only a thumbnail.
 
     Canon's CR2 has a signature. DNG has tag 50706. NEF, ARW and similar ones describe a reduced
-    image (tag 254 is 1) in the first directory beside sub-directories (tag 330) with the real one.
+    image (tag 254 is 1) in the first directory beside sub-directories (tag 330) with the real one. Others
+    have the sensor's values there: a colour filter array (32803), or compressed as no TIFF is.
     """
-    if head[8:10] == b"CR":
+    if data[8:10] == b"CR":
         return True
-    order = "<" if head[:2] == b"II" else ">"
-    if len(head) < 10:
+    order = "<" if data[:2] == b"II" else ">"
+    if len(data) < 10:
         return False
-    start = struct.unpack_from(order + "I", head, 4)[0]
-    if start + 2 > len(head):
+    start = struct.unpack_from(order + "I", data, 4)[0]
+    if start + 2 > len(data):
         return False
-    count = struct.unpack_from(order + "H", head, start)[0]
+    count = struct.unpack_from(order + "H", data, start)[0]
     reduced = children = False
-    for at in range(start + 2, min(start + 2 + 12 * count, len(head) - 11), 12):
-        tag, _, _, value = struct.unpack_from(order + "HHII", head, at)
-        if tag == 50706:
+    for at in range(start + 2, min(start + 2 + 12 * count, len(data) - 11), 12):
+        tag, _, _, value = struct.unpack_from(order + "HHII", data, at)
+        short = struct.unpack_from(order + "H", data, at + 8)[0]
+        if tag == 50706 or (tag, short) == (262, 32803):
+            return True
+        if tag == 259 and short in _RAW_COMPRESSIONS:
             return True
         reduced |= tag == 254 and value == 1
         children |= tag == 330

@@ -264,7 +264,7 @@ def to_hits(candidates: Candidates, hits: tuple[Hit, ...], seconds: Mapping[str,
     single = len(rankings) == 1 and bool(plan.subqueries) and not plan.subqueries[0].scores
     return Hits(
         hits=hits,
-        ranked_by="+".join(ranking.name for ranking in rankings),
+        ranked_by="+".join(dict.fromkeys(ranking.name for ranking in rankings)),
         similarity=plan.subqueries[0].similarity if single else None,
         exact=all(ranking.exact for ranking in rankings),
         searched_count=plan.searched_count,

@@ -43,6 +43,7 @@ def create_mcp_server(library: Library, *, writable: bool = False) -> MCPServer[
         from mcp.server import MCPServer
         from mcp.server.mcpserver import Image as Picture
         from mcp.server.mcpserver.exceptions import ToolError
+        from mcp.types import ToolAnnotations
     except ImportError:
         raise MissingExtra("an MCP server needs its SDK: pip install 'lookalike[mcp]'") from None
     server: MCPServer[Any] = MCPServer(
@@ -64,7 +65,8 @@ def create_mcp_server(library: Library, *, writable: bool = False) -> MCPServer[
             except LookalikeError as error:
                 raise ToolError(str(error)) from error
 
-        server.add_tool(answer, structured_output=False)
+        hint = ToolAnnotations(read_only_hint=tool != tools.tag, open_world_hint=False)
+        server.add_tool(answer, structured_output=False, annotations=hint)
 
     for tool in (tools.info, tools.search, tools.browse, tools.facts, tools.duplicates):
         add(tool)

@@ -96,7 +96,7 @@ def bytes_of(number: int, text: str) -> bytes:
     if text.startswith("data:"):
         text = text.partition(",")[2]
     try:
-        return base64.b64decode(text, validate=True)
+        return base64.b64decode("".join(text.split()), validate=True)  # `base64` writes lines
     except (binascii.Error, ValueError):
         raise HTTPError(
             422, f"image {number} is not base64: encode the bytes of its file"
