@@ -39,6 +39,8 @@ from lookalike.stores import records
 
 TOKEN = "correct+horse%26&battery"
 
+pytestmark = pytest.mark.usefixtures("jobs_in_threads")
+
 
 @pytest.fixture(scope="module")
 def served(library: Library) -> Iterator[str]:

@@ -13,6 +13,8 @@ from lookalike.library import Library
 from lookalike.server.app import create_app
 from lookalike.server.settings import Settings
 
+pytestmark = pytest.mark.usefixtures("jobs_in_threads")
+
 
 def test_a_match_is_explained_on_both_images(client: TestClient) -> None:
     response = client.get(

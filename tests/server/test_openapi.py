@@ -27,8 +27,13 @@ MANY_EXAMPLES = int(os.environ.get("REQUESTS", "400"))
     "examples", [EXAMPLES, pytest.param(MANY_EXAMPLES, marks=pytest.mark.torture)]
 )
 def test_no_request_breaks_the_server(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, examples: int
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    examples: int,
 ) -> None:
+    if examples == EXAMPLES:
+        request.getfixturevalue("jobs_in_threads")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))  # where the trash is
     schemathesis = pytest.importorskip("schemathesis", reason="needs schemathesis (the extra dev)")
     from schemathesis.specs.openapi import checks
@@ -68,6 +73,7 @@ def test_no_request_breaks_the_server(
     assert len(tried) >= 24 and min(tried.values()) >= 1
 
 
+@pytest.mark.usefixtures("jobs_in_threads")
 def test_head_is_answered_wherever_get_is(client: TestClient) -> None:
     paths = client.get("/api/openapi.json").json()["paths"]
     values = {"id": "3", "hash": "0" * 64, "name": "x"}

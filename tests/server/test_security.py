@@ -38,6 +38,8 @@ from lookalike.server.security.redaction import Redactor, public_names
 from lookalike.server.settings import Settings
 from lookalike.workers.limits import Limits
 
+pytestmark = pytest.mark.usefixtures("jobs_in_threads")
+
 TOKEN = "correct-horse-battery"
 EXPOSED = Settings(token=TOKEN, exposed=True, hosts=("pictures.example",))
 

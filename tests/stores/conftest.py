@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from tests.stores.ann_spaces import KEY, fill, image_vectors
 from tests.stores.builders import begin
 from tests.stores.postgres_server import empty_store, server
 
+from lookalike.ann import untrusted_index
 from lookalike.stores.ann_index import Index, IndexBuildOptions
 from lookalike.stores.interface import Store
 from lookalike.stores.local.store import LocalStore
@@ -53,6 +55,23 @@ class Indexed(NamedTuple):
     store: Store
     ids: list[int]
     built: Index
+
+
+@pytest.fixture(scope="session")
+def with_index(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """Return a function that makes a local library with an index over `image_vectors()` in a new folder."""
+    original = tmp_path_factory.mktemp("with-index") / ".lookalike"
+    with LocalStore.create(original) as store:
+        fill(store, image_vectors())
+        store.indexes.build(KEY)
+
+    def copy(folder: Path) -> Path:
+        shutil.copytree(original, folder)
+        for file in folder.rglob("ann-*"):
+            untrusted_index.remember(file)  # as if it had been built there
+        return folder
+
+    return copy
 
 
 @pytest.fixture(scope="session", params=["local", "postgres", MILVUS])

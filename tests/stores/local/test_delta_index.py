@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -33,11 +34,8 @@ def small_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> LocalStore:
-    store = LocalStore.create(tmp_path / ".lookalike")
-    fill(store, image_vectors())
-    store.indexes.build(KEY)
-    return store
+def store(tmp_path: Path, with_index: Callable[[Path], Path]) -> LocalStore:
+    return LocalStore.open(with_index(tmp_path / ".lookalike"))
 
 
 def test_the_writer_indexes_new_vectors_and_all_are_found(store: LocalStore) -> None:

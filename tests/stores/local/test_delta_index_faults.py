@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.stores.ann_spaces import DIM, KEY, add, fill, image_vectors
+from tests.stores.ann_spaces import DIM, KEY, add, image_vectors
 from tests.stores.builders import Vector
 from tests.stores.local.delta_indexes import (
     ADDED,
@@ -28,13 +29,12 @@ from lookalike.vectors.kmeans import import_faiss
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalStore:
+def store(
+    tmp_path: Path, with_index: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch
+) -> LocalStore:
     """A store with an index, in which fifty vectors are worth a delta index."""
     monkeypatch.setattr(module, "MIN_NUMBERS", 50 * DIM)
-    store = LocalStore.create(tmp_path / ".lookalike")
-    fill(store, image_vectors())
-    store.indexes.build(KEY)
-    return store
+    return LocalStore.open(with_index(tmp_path / ".lookalike"))
 
 
 def test_without_the_trained_index_new_vectors_are_compared_one_by_one(store: LocalStore) -> None:

@@ -28,13 +28,9 @@ QUERY = image_vectors(1, seed=9)
 
 
 @pytest.fixture
-def indexed(tmp_path: Path) -> Path:
+def indexed(tmp_path: Path, with_index: Callable[[Path], Path]) -> Path:
     """The folder of a library whose space has an index."""
-    folder = tmp_path / "photos" / ".lookalike"
-    with LocalStore.create(folder) as store:
-        fill(store, image_vectors())
-        store.indexes.build(KEY)
-    return folder
+    return with_index(tmp_path / "photos" / ".lookalike")
 
 
 def space_files(folder: Path) -> Path:
