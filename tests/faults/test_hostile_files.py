@@ -10,6 +10,7 @@ import io
 import os
 import struct
 import sys
+import tarfile
 import zlib
 from pathlib import Path
 
@@ -20,7 +21,8 @@ from tests.faults.fuzz import Target, run
 from tests.faults.fuzz_targets import TARGETS, common_images, saved, target_of
 
 from lookalike.errors import ImageError, UsageError
-from lookalike.images.archives import ParquetArchive
+from lookalike.images import archives
+from lookalike.images.archives import ParquetArchive, TarArchive
 from lookalike.images.decode import decode
 from lookalike.images.pixel_spec import PixelSpec
 from lookalike.models.torch_file import read_tensors
@@ -193,3 +195,41 @@ def test_a_parquet_file_that_states_absurd_rows_is_refused(tmp_path: Path) -> No
     archive = ParquetArchive(file)
     assert "states 200,000 rows" in archive.problem
     assert list(archive.members()) == []
+
+
+@pytest.mark.parametrize("size", [-512, 1 << 60, 1 << 80])
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_tar_file_that_states_absurd_sizes_is_read_up_to_there(
+    tmp_path: Path, size: int, kind: bytes
+) -> None:
+    before, lying = tarfile.TarInfo("a.jpg"), tarfile.TarInfo("b.jpg")
+    before.size, lying.type = 3, kind
+    head = bytearray(lying.tobuf(tarfile.GNU_FORMAT))
+    head[124:136] = (b"\xff" if size < 0 else b"\x80") + (size % (1 << 88)).to_bytes(11, "big")
+    head[148:156] = b"%06o\0 " % (sum(head) - sum(head[148:156]) + 8 * 32)
+    (tmp_path / "a.tar").write_bytes(
+        before.tobuf() + b"abc".ljust(512, b"\0") + head + b"rest" * 200
+    )
+    archive = TarArchive(tmp_path / "a.tar")
+    assert archive.problem.startswith("is damaged")
+    sizes = {member.name: len(archive.read(member.name)) for member in archive.members()}
+    assert sizes.pop("a.jpg") == 3 and max(sizes.values(), default=0) <= 800
+    archive.close()
+
+
+def test_a_parquet_file_that_repeats_one_image_does_not_fill_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as parquet
+
+    monkeypatch.setattr(archives, "MAX_FILE_BYTES", 100_000)
+    image = bytes(range(250)) * 40
+    parquet.write_table(
+        pa.table({"image": [image] * 500}), tmp_path / "a.parquet", compression=None
+    )
+    archive = ParquetArchive(tmp_path / "a.parquet")
+    assert archive.read("000000000.jpg") == image
+    with pytest.raises(OSError, match="too large in memory"):
+        archive.read("000000499.jpg")
+    archive.close()

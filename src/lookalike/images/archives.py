@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lookalike.errors import ImageError, MissingExtra, ObjectStorageError, Outcome
+from lookalike.errors import PARSE_ERRORS, ImageError, MissingExtra, ObjectStorageError, Outcome
+from lookalike.images.reading import MAX_FILE_BYTES
 from lookalike.object_storage import open_file, url_of
 
 SUFFIXES = (".tar", ".parquet")
@@ -28,6 +29,10 @@ _MEMBER = re.compile(r"(.+?\.(?:tar|parquet))/(.+)", re.IGNORECASE | re.DOTALL)
 
 IMAGE_COLUMNS = ("image", "img", "jpg", "jpeg", "png", "webp", "bytes", "image_bytes", "content")
 """Names of Parquet columns that hold the bytes of images; else the only column of bytes is taken."""
+
+ROWS_AT_ONCE, GROWTH = 8, 4
+"""Of a row group, which may take this many times the size of its file in memory, beside `MAX_FILE_BYTES`: one
+image that is named in every row takes little in the file."""
 
 OPEN_ARCHIVES = 4
 COPY_BYTES = 8 << 20
@@ -50,14 +55,19 @@ class TarArchive:
         self._lock = threading.Lock()
         # A descriptor: the file may have no name any more when its members are read.
         self._handle = os.open(file, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        total = os.fstat(self._handle).st_size
         try:
             with tarfile.open(file, mode="r:") as tar:
                 for entry in tar:
+                    if entry.size < 0 or entry.offset_data > total:  # it would come again and again
+                        raise ValueError
                     if entry.isreg():
                         name = entry.name.removeprefix("./")
-                        self._places[name] = entry.offset_data, entry.size
-        except (tarfile.TarError, EOFError, ValueError, OSError) as error:
-            self.problem = f"is damaged: {error}; its members up to there are read"
+                        left = total - entry.offset_data
+                        self._places[name] = entry.offset_data, min(entry.size, left)
+        except (tarfile.TarError, *PARSE_ERRORS, OSError) as error:
+            cause = str(error) or "a member has an impossible size"
+            self.problem = f"is damaged: {cause}; its members up to there are read"
 
     def members(self) -> Iterator[Member]:
         """Yield the members in the byte order of their names."""
@@ -67,6 +77,8 @@ class TarArchive:
     def read(self, name: str) -> bytes:
         """Return the bytes of a member. Raises KeyError and OSError."""
         offset, size = self._places[name]
+        if size > MAX_FILE_BYTES:
+            raise OSError(f"it has {size >> 20} MB; at most {MAX_FILE_BYTES >> 20} MB are read")
         parts = []
         with self._lock:
             os.lseek(self._handle, offset, os.SEEK_SET)
@@ -94,6 +106,7 @@ class ParquetArchive:
         self._lock = threading.Lock()
         self._held: tuple[int, Any] = (-1, None)
         self._starts: list[int] = [0]
+        self._bytes = file.stat().st_size
         try:
             self._file = pq.ParquetFile(file)
             self._column = image_column(pa, self._file.schema_arrow)
@@ -103,9 +116,7 @@ class ParquetArchive:
         metadata = self._file.metadata
         for group in range(metadata.num_row_groups):
             rows = metadata.row_group(group).num_rows
-            if (
-                not 0 <= rows <= 8 * file.stat().st_size
-            ):  # nulls take less than a bit each, images more
+            if not 0 <= rows <= 8 * self._bytes:  # nulls take less than a bit each, images more
                 self.problem = f"is damaged: it states {rows:,} rows; those before them are read"
                 return
             self._starts.append(self._starts[-1] + rows)
@@ -127,7 +138,7 @@ class ParquetArchive:
                 self._held = group, self._read_group(group)
             place = row - self._starts[group]
             if place >= len(self._held[1]):
-                raise KeyError(name)
+                raise OSError(f"row group {group} is damaged, or too large in memory")
             value = self._held[1][place].as_py()
         if isinstance(value, dict):
             value = value.get("bytes")
@@ -143,8 +154,14 @@ class ParquetArchive:
     def _read_group(self, group: int) -> Any:
         import pyarrow as pa
 
+        read, left = [], MAX_FILE_BYTES + GROWTH * self._bytes
         try:
-            return self._file.read_row_group(group, [self._column]).column(0)
+            for batch in self._file.iter_batches(ROWS_AT_ONCE, [group], [self._column]):
+                read.append(batch.column(0))
+                left -= batch.nbytes
+                if left < 0:
+                    break
+            return pa.chunked_array(read) if read else read
         except pa.ArrowException as error:
             raise OSError(f"row group {group}: {str(error).splitlines()[0][:120]}") from None
 

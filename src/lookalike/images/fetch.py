@@ -133,7 +133,7 @@ def validator_of(
     answer = _request("HEAD", url, limits, resolve, public)
     length = answer.headers.get("Content-Length") or ""
     validator = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
-    return int(length) if length.isdecimal() else 0, validator
+    return int(length) if length.isdecimal() and len(length) < 16 else 0, validator
 
 
 @dataclass(frozen=True, slots=True)
