@@ -36,7 +36,7 @@ MIN_EQUAL = 0.96
 DARKEST, LIGHTEST = 16, 240
 # A sign: number of its colors and the largest difference in one, share of the image that must have them, and
 # share of 12 × 12 tiles that may have texture, with its standard deviation. A page of text has more.
-SIGN_COLORS, MIN_SIGN = (4, 4), 0.92
+SIGN_COLORS, MIN_SIGN = (4, 6), 0.9
 SIGN_TEXTURE, MAX_SIGN_DETAIL = 3.0, 0.6
 
 
