@@ -108,8 +108,8 @@ def test_tags_are_added_filtered_and_removed(open_page: Open, shop: Path) -> Non
     for id in found:
         select(page, id)
     page.click(".action-bar >> text=Tag")
-    page.fill("[name=tag]", "good")
-    page.keyboard.press("Enter")
+    page.wait_for_selector("[name=tag]:focus")
+    page.keyboard.type("good\n")
     page.wait_for_selector("text=2 images are tagged good.")
     try:
         page.keyboard.press("Escape")

@@ -74,7 +74,8 @@ export function Menu({ label, icon = "", bare = false, class: className = "", id
   return html`
     <button type="button" ref=${button} class=${className} popovertarget=${id} aria-label=${bare || opener ? label : undefined} title=${bare ? label : undefined}>
       ${opener ?? html`${icon && html`<${Icon} name=${icon} />`}${!bare && html`<span>${label}</span>`}`}</button>
-    <div popover="auto" class="menu" id=${id} ref=${menu} onbeforetoggle=${place}>${children(close)}</div>`;
+    <div popover="auto" class="menu" id=${id} ref=${menu} onbeforetoggle=${place}
+      ontoggle=${(event) => { if (event.newState === "open") menu.current.querySelector("input[type=text]")?.focus(); }}>${children(close)}</div>`;
 }
 
 /** A modal dialog; Escape and a click beside it close it. */
