@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from lookalike.errors import PARSE_ERRORS, ImageError, MissingExtra, ObjectStorageError, Outcome
-from lookalike.images.reading import MAX_FILE_BYTES
+from lookalike.images.sniff import MAX_FILE_BYTES
 from lookalike.object_storage import open_file, url_of
 
 SUFFIXES = (".tar", ".parquet")

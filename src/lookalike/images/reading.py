@@ -13,11 +13,8 @@ from typing import NamedTuple
 from lookalike.errors import ImageError, Outcome
 from lookalike.images.formats import VIDEO_FORMATS
 from lookalike.images.pages import page_digest, split_page
-from lookalike.images.sniff import HEAD_BYTES, refusal, sniff
+from lookalike.images.sniff import HEAD_BYTES, MAX_FILE_BYTES, refusal, sniff
 from lookalike.object_storage import is_url, is_web
-
-MAX_FILE_BYTES = 1 << 30
-"""Largest file. An image of 512 megapixels is smaller in every supported format unless uncompressed."""
 
 _NO_PERMISSION, _NOT_OPENED, _NOT_READ = (
     "no permission to read it",

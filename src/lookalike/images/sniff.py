@@ -23,6 +23,9 @@ from lookalike.images.formats import (
 HEAD_BYTES = 4096
 """Bytes that `sniff` reads of a file: enough to include the first directory of raw camera files."""
 
+MAX_FILE_BYTES = 1 << 30
+"""Largest file. An image of 512 megapixels is smaller in every supported format unless uncompressed."""
+
 _COMMON = frozenset({"jpeg", "png", "gif", "bmp", "webp", "avif", "heic"})
 
 NOT_AN_IMAGE = "not an image"
