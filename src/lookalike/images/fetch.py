@@ -28,12 +28,13 @@ NOT_PUBLIC = tuple(
     for network in (
         "64:ff9b::/96", "64:ff9b:1::/48", "fec0::/10", "3fff::/20", "192.0.0.0/24", "192.88.99.0/24",
         "192.31.196.0/24", "192.52.193.0/24", "192.175.48.0/24", "2001::/23", "2001:4:112::/48",
-        "2620:4f:8000::/48", "5f00::/16", "100:0:0:1::/64",
+        "2620:4f:8000::/48", "5f00::/16", "100:0:0:1::/64", "168.63.129.16/32",
     )
 )  # fmt: skip
 """Networks that some versions of `ipaddress` take for public: IPv4 in IPv6 (RFC 6052, 8215), site-local
 addresses (RFC 3879), documentation (RFC 9637), protocols (RFC 6890, 7526), AS112 (RFC 7534, 7535), AMT
-(RFC 7450), segment routing (RFC 9602) and dummy prefixes (RFC 9780)."""
+(RFC 7450), segment routing (RFC 9602) and dummy prefixes (RFC 9780); the services that Azure offers to each
+machine in it."""
 
 OWN_PREFIX = {4: 24, 6: 64}
 """Bits of an address that machines of one network share, by IP version; /64 is the size of IPv6 networks."""
