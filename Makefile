@@ -56,7 +56,7 @@ docs: $(VENV)/.developing  ## write the generated parts of the docs again, and b
 	$(MAKE) site
 
 site: $(VENV)/.developing  ## build the docs as a site in site/; fails for a link without a target
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build  # --quiet would also silence --strict
 
 test-lowest: $(VENV)/.lowest  ## run the tests with the oldest supported versions of what the program needs
 	$(LOWEST)/python -m pytest -n auto $(or $(ARGS),$(LOWEST_TESTS))

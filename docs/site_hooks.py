@@ -160,8 +160,10 @@ def gallery_page() -> str:
 
 
 class FieldLists(griffe.Extension):  # type: ignore[misc]
-    """Writes the lists of parameters and fields of our docstrings, two columns of plain text, as lists."""
+    """Writes the lists of parameters and fields of our docstrings, two columns of plain text, as lists, and
+    examples (`>>>`) as code."""
 
+    EXAMPLE = re.compile(r"(?:^(?:>>>|\.\.\.) .*\n?)+", re.MULTILINE)
     ROW = re.compile(r"(?P<names>[`\w*.]+(?:, [`\w*.]+)*)  +(?P<text>\S.*)")
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
@@ -172,7 +174,8 @@ class FieldLists(griffe.Extension):  # type: ignore[misc]
             obj.docstring.value = self.with_lists(obj.docstring.value)
 
     def with_lists(self, text: str) -> str:
-        """Return a docstring with lists in Markdown."""
+        """Return a docstring with lists and code in Markdown."""
+        text = self.EXAMPLE.sub(self._code, text)
         lines: list[str] = []
         inside = False
         for line in text.splitlines():
@@ -189,3 +192,8 @@ class FieldLists(griffe.Extension):  # type: ignore[misc]
                 inside = False
                 lines.append(line)
         return "\n".join(lines)
+
+    @staticmethod
+    def _code(example: re.Match[str]) -> str:
+        lines = (re.sub(r" *# doctest:.*", "", line[4:]) for line in example[0].splitlines())
+        return "\n".join(("```python", *lines, "```", ""))
