@@ -65,7 +65,8 @@ SOURCES = PAGE.parents[1]
 SEEN_BY_VISITORS = (
     "images/*.py", "duplicates/*.py", "embedding_map/*.py", "search/[!q]*.py", "stores/filter*.py",
     "stores/local/[!cs]*.py", "server/*.py", "server/routes/*.py", "server/security/*.py", "server/jobs/*.py",
-    "extractors/extraction.py", "workers/supervisor.py", "indexing/sources.py", "files.py", "stores/records.py",
+    "extractors/extraction.py", "workers/supervisor.py", "indexing/sources.py", "files.py",
+    "stores/records.py",
 )  # fmt: skip
 NOT_SEEN = re.compile(
     r"bodies|mcp_tools|query_params|responses|/run|settings|embed\.py|vectors|convert|jxl|globs|remote|metadata"
