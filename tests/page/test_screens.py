@@ -368,6 +368,7 @@ def test_another_color_of_the_map_is_shown_without_another_layout(open_page: Ope
     page.locator(".option:has-text('Colours') select").select_option("kind")
     page.wait_for_selector(".legend-entry:has-text('mug')")
     assert [url for url in asked if url.startswith("map")] == ["map/groups?method=pca&color=kind"]
+    assert page.is_visible("text=Show the more exact map")
 
 
 def test_the_map_is_used_with_the_keys(open_page: Open) -> None:
