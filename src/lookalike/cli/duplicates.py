@@ -200,7 +200,7 @@ def _check_options(
 def _write_notes(found: Duplicates) -> None:
     if found.stale:
         files = format.counted(found.stale, "file")
-        output.note(f"{files} left out: missing, or changed since they were indexed.")
+        output.note(f"{files} left out: missing, or changed since the last index run.")
     if found.unreadable:
         pairs = format.counted(found.unreadable, "pair")
         output.note(f"{pairs} could not be compared: files are missing, changed or broken.")
