@@ -148,3 +148,14 @@ def test_metadata_is_exported_beside_the_images_only_and_comes_back(tmp_path: Pa
             assert snapshot.metadata_sources([image.id])[image.id].sidecar["keywords"] == ["sea"]
     assert originals == {file: file.read_bytes() for file in originals}
     assert (tmp_path / "outside.xmp").read_bytes() == xmp()
+
+
+@pytest.mark.parametrize(
+    ("title", "caption"),
+    [("Harbour", "Harbour\na boat"), ("IMG_1.JPG", "a boat"), ("scan.pdf", "a boat")],
+)
+def test_a_title_that_is_the_name_of_a_file_is_no_part_of_the_caption(
+    title: str, caption: str
+) -> None:
+    packet, _ = write_xmp(None, {"title": title, "caption": "a boat"})
+    assert sidecar_fields(packet or b"") == {"title": title, "caption": caption}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
 from xml.etree import ElementTree
 
@@ -22,6 +23,7 @@ from lookalike.images.metadata.facts import (
 from lookalike.images.metadata.iptc import IptcData, read_iptc
 from lookalike.images.metadata.moment import LOCAL, with_zone
 from lookalike.images.metadata.xmp import XmpData, may_tell, read_xmp
+from lookalike.images.sniff import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -148,8 +150,12 @@ def _parsed(parse: Callable[[B], D], block: B, nothing: D) -> D:
 
 
 def _caption(texts: list[EmbeddedText]) -> str | None:
-    """Join title and description, each from the first block that has one, unless one contains the other."""
-    title = next((text.title for text in texts if text.title), "")
+    """Join title and description, each from the first block that has one, unless one contains the other.
+
+    The name of an image file is no title of it, though Google Takeout and scanners say so.
+    """
+    titles = (text.title for text in texts if text.title)
+    title = next((one for one in titles if PurePath(one).suffix.lower() not in IMAGE_SUFFIXES), "")
     description = next((text.description for text in texts if text.description), "")
     if title in description:
         caption = description
