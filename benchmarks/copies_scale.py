@@ -61,8 +61,9 @@ def make_images(places: Sequence[Path], folder: Path, count: int) -> None:
             except OSError:
                 shutil.copyfile(place, file)
         else:
-            archive = archives.setdefault(place, zipfile.ZipFile(place))
-            file.write_bytes(archive.read(name))
+            if place not in archives:
+                archives[place] = zipfile.ZipFile(place)
+            file.write_bytes(archives[place].read(name))
         made += 1
         if name is not None or edited * (EVERY + 1) >= made:
             continue
