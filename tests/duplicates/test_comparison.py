@@ -292,6 +292,21 @@ def test_a_caption_of_an_article_on_white_is_an_edit_but_another_article_is_not(
         assert compared(one, other).kind == "near"
 
 
+def trousers(scale: float, stripes: int = 0) -> Pixels:
+    image = Image.new("RGB", (218, 255), WHITE)
+    right = np.array([(28, 0), (38, 225), (16, 225), (0, 70)]) * scale
+    outline = np.concatenate([right, right[::-1] * (-1, 1)]) + (109, 20)
+    ImageDraw.Draw(image).polygon([*map(tuple, outline.tolist())], fill=(35, 35, 38))
+    pixels = np.array(image)
+    striped = (np.indices(pixels.shape[:2]).sum(axis=0) // max(1, stripes)) % 2 == 1
+    pixels[striped & (pixels[..., 0] < 100) & (stripes > 0)] = (220, 215, 210)
+    return jpeg(pixels, 85)
+
+
+def test_alignments_that_lead_to_nothing_are_no_evidence() -> None:
+    assert compared(trousers(0.9, stripes=2), trousers(1.0)).kind not in ("copy", "edit")
+
+
 def test_another_end_of_a_panorama_is_not_letters_over_it() -> None:
     noise = np.random.default_rng(8).normal(size=(300, 1500, 3))
     photo = (128 + 700 * cv2.GaussianBlur(noise, (0, 0), 4)).clip(20, 185).astype(np.uint8)

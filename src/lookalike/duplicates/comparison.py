@@ -22,7 +22,7 @@ from lookalike.duplicates.report import Kind
 from lookalike.duplicates.tone import is_sign
 from lookalike.images.pixel_spec import Pixels
 
-REVISION = "6"
+REVISION = "7"
 """Changes whenever the results change: remembered comparisons of another revision do not count."""
 
 Change: TypeAlias = Literal[
@@ -50,9 +50,9 @@ NEAR_INLIERS, NEAR_OVERLAP = 25, 0.25
 # Agreement of the tiles of two whole images from which they are of one subject.
 NEAR_AGREEMENT = 0.6
 
-# Ratio of the scales along the two axes from which two aligned images that also differ in light are two
-# views of one article. Edits scale both axes alike, or stretch an image and leave its light.
-MAX_STRETCH = 1.02
+# Ratio of the scales along the two axes from which two aligned parts are two views of one article: alone, and
+# where light or letters differ, too. Edits scale both axes alike, or stretch a whole image and leave the rest.
+MAX_STRETCH_ALONE, MAX_STRETCH = 1.3, 1.02
 
 # Pages and frames up to which all are compared; of more, so many beyond the first, spread over all of them.
 ALL_FRAMES, SAMPLES = 32, 12
@@ -167,10 +167,11 @@ def _judge(found: Difference, match: PixelMatch, pair: Registered) -> Comparison
     if found.changed and not found.overlay:
         differs = "less than 1 %" if found.changed < 0.01 else f"{found.changed:.0%}"
         return Comparison("near", 1 - found.changed, f"{differs} of the image differs")
-    if found.tone != "same" and match.transform is not None:
+    if match.transform is not None:
         widths = np.linalg.svd(np.asarray(match.transform)[:, :2], compute_uv=False)
-        if widths[0] > MAX_STRETCH * widths[1]:
-            return Comparison("near", match.overlap, "stretched, and in another light")
+        limit = MAX_STRETCH if found.tone != "same" or found.overlay else MAX_STRETCH_ALONE
+        if widths[0] > limit * widths[1]:
+            return Comparison("near", match.overlap, "a part agrees only if it is stretched")
     if found.stops > MAX_STOPS:
         evidence = f"same image, {found.stops:.1f} stops apart: maybe two exposures"
         return Comparison("near", 1 - found.changed, evidence)

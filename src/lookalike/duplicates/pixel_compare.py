@@ -59,6 +59,9 @@ MAX_APART = 24.0
 
 MIN_TILES = 12
 
+# Scale along an axis by which a refined alignment may differ from the one that it began with.
+MAX_CORRECTION = 1.2
+
 # Part of each image that the other must show: less is a detail, or a collage.
 MIN_OVERLAP = 0.25
 
@@ -295,6 +298,9 @@ def _refine(
         )
     except cv2.error:  # no convergence where the images differ
         return transform
+    widths = np.linalg.svd(found[:, :2], compute_uv=False)
+    if not (widths[1] > 1 / MAX_CORRECTION and widths[0] < MAX_CORRECTION):
+        return transform  # it has diverged
     back = _inverse(np.vstack([found.astype(np.float64), [0, 0, 1]]))
     return np.asarray((back @ np.vstack([transform, [0, 0, 1]]))[:2], np.float64)
 

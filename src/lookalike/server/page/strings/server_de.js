@@ -124,7 +124,7 @@ export const SENTENCES = [
   ["{} of the image is shared", "{} des Bilds sind gemeinsam"],
   ["{} of the image differs", "{} des Bilds sind anders"],
   ["less than 1 %", "weniger als 1 %"],
-  ["stretched, and in another light", "gestreckt und in anderem Licht"],
+  ["a part agrees only if it is stretched", "ein Teil stimmt nur gestreckt überein"],
   ["page or frame {} of {} differs", "die Seite {} von {} ist anders"],
   ["{} and {} pages or frames", "{} und {} Seiten"],
   ["taken {} s apart by one camera", "von einer Kamera im Abstand von {} s aufgenommen"],
