@@ -295,8 +295,8 @@ def test_a_caption_of_an_article_on_white_is_an_edit_but_another_article_is_not(
 def trousers(scale: float, stripes: int = 0) -> Pixels:
     image = Image.new("RGB", (218, 255), WHITE)
     right = np.array([(28, 0), (38, 225), (16, 225), (0, 70)]) * scale
-    outline = np.concatenate([right, right[::-1] * (-1, 1)]) + (109, 20)
-    ImageDraw.Draw(image).polygon([*map(tuple, outline.tolist())], fill=(35, 35, 38))
+    outline = np.concatenate([right, right[::-1] * (-1, 1)]) + np.array([109, 20])
+    ImageDraw.Draw(image).polygon(outline.ravel().tolist(), fill=(35, 35, 38))
     pixels = np.array(image)
     striped = (np.indices(pixels.shape[:2]).sum(axis=0) // max(1, stripes)) % 2 == 1
     pixels[striped & (pixels[..., 0] < 100) & (stripes > 0)] = (220, 215, 210)

@@ -50,8 +50,8 @@ NEAR_INLIERS, NEAR_OVERLAP = 25, 0.25
 # Agreement of the tiles of two whole images from which they are of one subject.
 NEAR_AGREEMENT = 0.6
 
-# Ratio of the scales along the two axes from which two aligned parts are two views of one article: alone, and
-# where light or letters differ, too. Edits scale both axes alike, or stretch a whole image and leave the rest.
+# Ratio of the scales along the two axes from which two aligned parts are two views of one article: alone,
+# and where light or letters differ, too. Edits scale both axes alike, or stretch a whole image.
 MAX_STRETCH_ALONE, MAX_STRETCH = 1.3, 1.02
 
 # Pages and frames up to which all are compared; of more, so many beyond the first, spread over all of them.
