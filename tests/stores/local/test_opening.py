@@ -176,6 +176,22 @@ def test_a_damaged_page_raises_an_error(local: LocalStore) -> None:
         list(snapshot.iter_files())
 
 
+def test_a_changed_name_of_a_column_is_damage(local: LocalStore) -> None:
+    put(local, entry("a.jpg"))
+    local.close()
+    path = local.folder / "catalogue.sqlite"
+    connection = sqlite3.connect(path)
+    (columns,) = connection.execute(
+        "SELECT sql FROM sqlite_master WHERE name = 'fields'"
+    ).fetchone()
+    connection.close()
+    changed = columns.replace("id INTEGER", "ie INTEGER").encode()
+    path.write_bytes(path.read_bytes().replace(columns.encode(), changed))
+    damaged = pytest.raises(LibraryDamaged, match="no such column.*backup")
+    with LocalStore.open(local.folder) as store, store.snapshot() as snapshot, damaged:
+        snapshot.fields()
+
+
 def test_another_sqlite_file_is_not_a_library(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "catalogue.sqlite")
     connection.execute("CREATE TABLE songs (name)")

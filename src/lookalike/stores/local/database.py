@@ -252,7 +252,9 @@ def _library_error(error: sqlite3.Error, folder: Path) -> Exception:
     if primary == sqlite3.SQLITE_CANTOPEN:
         return _too_many_open_error(folder)
     is_text = str(error).startswith("Could not decode to UTF-8")
-    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or is_text:
+    # A changed bit in the names that the catalogue states for its columns.
+    is_schema = str(error).startswith(("no such column", "no such table"))
+    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or is_text or is_schema:
         return LibraryDamaged(
             f"the catalogue in {folder} cannot be read ({error}): restore it from a backup, "
             "or delete that folder and index again"
