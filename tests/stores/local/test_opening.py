@@ -187,7 +187,7 @@ def test_a_changed_name_of_a_column_is_damage(local: LocalStore) -> None:
     connection.close()
     changed = columns.replace("id INTEGER", "ie INTEGER").encode()
     path.write_bytes(path.read_bytes().replace(columns.encode(), changed))
-    damaged = pytest.raises(LibraryDamaged, match="no such column.*backup")
+    damaged = pytest.raises(LibraryDamaged, match=r"no such column.*backup")
     with LocalStore.open(local.folder) as store, store.snapshot() as snapshot, damaged:
         snapshot.fields()
 
