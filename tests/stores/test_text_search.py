@@ -108,7 +108,7 @@ def test_only_chosen_images_are_found(album: Store) -> None:
     ],
 )  # fmt: skip
 def test_text_is_never_syntax(album: Store, words: str) -> None:
-    found(album, words)
+    assert {*found(album, words)} <= {1, 2, 3, 5}
 
 
 def test_operators_are_words_like_any_other(store: Store) -> None:

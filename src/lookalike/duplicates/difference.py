@@ -80,7 +80,7 @@ BLURS = tuple(0.4 * 1.15**step for step in range(20))
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What differs between two aligned images.
+    """The difference of two aligned images.
 
     tone     how light and color differ as a whole
     changed  share of the windows that have changed, 0 to 1; 0 if the images show the same

@@ -31,7 +31,7 @@ OFFSET = 1 << 31
 
 
 class JoinedSnapshot:
-    """What a search for duplicates reads of two snapshots: the part of `Snapshot` that it needs."""
+    """Two snapshots read as one: the part of `Snapshot` that a search for duplicates needs."""
 
     def __init__(self, first: Snapshot, second: Snapshot) -> None:
         self._first, self._second = first, second

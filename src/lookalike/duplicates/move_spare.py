@@ -47,7 +47,7 @@ class MovedFile:
 
 @dataclass(frozen=True, slots=True)
 class MoveReport:
-    """What became of the spare files.
+    """The result of moving spare files.
 
     record   the file that `undo` reads; None after a dry run, and where nothing was to be done
     dry_run  whether nothing was done

@@ -71,9 +71,7 @@ def decode(
         raise refused
     kind = kind_of(name, head) or ""
     if kind == "tiff" and is_readable("raw") and is_raw(data):
-        kind = (
-            "raw"  # its first directory is behind the beginning, and an upload has no name to tell
-        )
+        kind = "raw"  # the first directory lies beyond the head, and an upload has no name
     if page and not page.isdecimal() and kind not in VIDEO_FORMATS:
         raise ImageError(Outcome.MISSING, f"the file has no page {page}")
     check_size = partial(_check_size, limits=limits)

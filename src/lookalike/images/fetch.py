@@ -139,7 +139,7 @@ def validator_of(
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What a server answered: the body, or where to go instead."""
+    """The answer of a server: the body, or the address of a redirect."""
 
     body: bytes
     headers: Message

@@ -41,7 +41,7 @@ async def explain(
     text: Annotated[str | None, QueryParam(max_length=1000)] = None,
     extractor: str | None = None,
 ) -> Response:
-    """What caused the similarity of a query (an image's id or path, or the hash of an upload; or `text`, for
+    """Explain the similarity of a query (an image's id or path, or the hash of an upload; or `text`, for
     an extractor that understands text) and a hit: which regions of both, which parts of the vector, which
     colours."""
     if (query is None) == (text is None):

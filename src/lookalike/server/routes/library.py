@@ -119,7 +119,7 @@ Globs = Annotated[list[Glob], OneOrMore, Field(max_length=100)]
 
 
 class IndexRequest(BaseModel):
-    """What to index: files and folders below the library's roots, all roots by default; and how, as in
+    """The files and folders to index, below the library's roots (default: all roots), and the options, as in
     `IndexOptions`."""
 
     model_config = ConfigDict(extra="forbid")

@@ -61,7 +61,7 @@ class ReaderPool:
         self._fitted: dict[int, Fitted] = {}
         self._columns: ColumnCache | None = None
         self._file_id: FileId | None = None
-        # Of the connections, by id(connection): the second with the `data_version` it was read at.
+        # Both by id(connection); a state with the `data_version` at which it was read.
         self._file_ids: dict[int, FileId | None] = {}
         self._states: dict[int, tuple[int, CatalogueState]] = {}
         self._indexes = IndexCache(folder)
