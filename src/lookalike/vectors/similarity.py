@@ -169,31 +169,37 @@ def top_k(
         first = _first_rows(len(matrix), k, rows=rows, exclude=exclude)
         found[zero, : len(first)], similarities[zero, : len(first)] = first, 0.0
         pending = pending[~zero]
-    scans = (
-        len(pending) <= FEW_QUERIES
-        and (rows is None and matrix.dtype == np.float16 and matrix.flags.c_contiguous)
-        and (normalised and similarity == "cosine" and matrix.nbytes >= SCAN_BYTES)
-    )
+    cosine = similarity == "cosine"
+    scans = cosine and normalised and rows is None and _can_scan(matrix, len(pending))
     size = 1 if scans else QUERY_BLOCK
     for start in range(0, len(pending), size):
         part = pending[start : start + size]
-        if scans:
-            rows = near_rows(matrix, queries[part[0]], k, exclude=exclude)
+        among = near_rows(matrix, queries[part[0]], k, exclude=exclude) if scans else rows
         best = ExactTopK(
             matrix,
             queries[part],
             k,
-            cosine=similarity == "cosine",
+            cosine=cosine,
             normalised=normalised,
             max_pending=max_pending,
         )
         for block in blocks(
-            matrix, rows=rows, exclude=exclude, queries=len(part), block_bytes=block_bytes
+            matrix, rows=among, exclude=exclude, queries=len(part), block_bytes=block_bytes
         ):
             best.update(block)
         best.finalize()
         found[part], similarities[part] = best.rows, best.similarities
     return found, similarities
+
+
+def _can_scan(matrix: Floats, queries: int) -> bool:
+    """Return whether `near_rows` takes less time than comparing every row with so many queries."""
+    return (
+        queries <= FEW_QUERIES
+        and matrix.dtype == np.float16
+        and matrix.flags.c_contiguous
+        and matrix.nbytes >= SCAN_BYTES
+    )
 
 
 def near_rows(
