@@ -6,12 +6,13 @@ import errno
 import os
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import wraps
 from itertools import islice
 from pathlib import Path
-from typing import Literal, TypeAlias, TypeVar, get_args
+from typing import Any, Concatenate, Literal, ParamSpec, TypeAlias, TypeVar, get_args
 
 from lookalike.errors import (
     PARSE_ERRORS,
@@ -40,6 +41,7 @@ MAX_DIM = 1 << 24
 DIRECTORY = re.compile(r"[a-z0-9-]+")
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +277,32 @@ def transaction(
         if connection.in_transaction:  # after a full disk SQLite may have rolled back already
             connection.execute("ROLLBACK")
         raise
+
+
+def read_method(
+    function: Callable[Concatenate[sqlite3.Connection, P], T],
+) -> Callable[Concatenate[Any, P], T]:
+    """Return a function that reads from a connection as a method of a snapshot or writer."""
+
+    @wraps(function)
+    def method(self: Any, /, *arguments: P.args, **options: P.kwargs) -> T:
+        with reading(self._folder):
+            return function(self._connection, *arguments, **options)
+
+    return method
+
+
+def write_method(
+    function: Callable[Concatenate[sqlite3.Connection, P], T],
+) -> Callable[Concatenate[Any, P], T]:
+    """Return a function that changes the catalogue as a method of a writer, in a transaction of its own."""
+
+    @wraps(function)
+    def method(self: Any, /, *arguments: P.args, **options: P.kwargs) -> T:
+        with translate_errors(self._folder), transaction(self._connection):
+            return function(self._connection, *arguments, **options)
+
+    return method
 
 
 def chunks(values: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:

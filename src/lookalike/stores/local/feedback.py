@@ -9,7 +9,10 @@ from lookalike.stores.records import Decision, DecisionKind, opposite
 
 
 def read_decisions(
-    connection: sqlite3.Connection, kinds: Iterable[DecisionKind] | None, about: bytes | None
+    connection: sqlite3.Connection,
+    kinds: Iterable[DecisionKind] | None = None,
+    *,
+    about: bytes | None = None,
 ) -> list[Decision]:
     """See `Snapshot.decisions`."""
     rows = connection.execute(

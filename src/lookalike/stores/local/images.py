@@ -177,7 +177,11 @@ def file_states(
 
 
 def same_content(
-    connection: sqlite3.Connection, size: int, hash: bytes | None, spaces: Collection[str]
+    connection: sqlite3.Connection,
+    size: int,
+    *,
+    hash: bytes | None = None,
+    spaces: Collection[str] = (),
 ) -> list[Image]:
     """See `Writer.same_content`."""
     # The plus keeps SQLite from the index of sizes where the index of hashes is faster.
@@ -191,7 +195,11 @@ def same_content(
 
 
 def hashes_by_size(
-    connection: sqlite3.Connection, sizes: Iterable[int], spaces: Collection[str], *, failed: bool
+    connection: sqlite3.Connection,
+    sizes: Iterable[int],
+    *,
+    spaces: Collection[str] = (),
+    failed: bool = True,
 ) -> dict[int, tuple[bytes, ...]]:
     """See `Writer.hashes_by_size`. One statement excludes the many sizes that no image has."""
     condition = _has_vectors(spaces)

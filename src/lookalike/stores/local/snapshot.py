@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,21 +13,18 @@ from numpy.typing import NDArray
 
 from lookalike.errors import Outcome, UsageError
 from lookalike.extractors.interface import BOXES
-from lookalike.stores.local import bus_errors, feedback, images
+from lookalike.stores.local import bus_errors
+from lookalike.stores.local import images as rows
 from lookalike.stores.local.ann.index_cache import IndexCache
 from lookalike.stores.local.ann.index_files import Stamp
 from lookalike.stores.local.comparisons import read_comparisons
-from lookalike.stores.local.database import SpaceRow, placeholders, reading
+from lookalike.stores.local.database import SpaceRow, placeholders, read_method, reading
+from lookalike.stores.local.feedback import read_decisions
 from lookalike.stores.local.search import search_space
 from lookalike.stores.local.vector_file import MappedVectors, damaged_error, row_bytes
 from lookalike.stores.records import (
-    Decision,
-    DecisionKind,
-    FileState,
-    HitFields,
     Ids,
     Image,
-    MetadataSources,
     Neighbours,
     Root,
     Space,
@@ -250,71 +247,19 @@ class LocalSnapshot:
 
     # Images
 
-    def images(self, ids: Iterable[int]) -> dict[int, Image]:
-        """See `Snapshot`."""
-        with reading(self._folder):
-            return images.images(self._connection, ids)
-
-    def metadata_sources(self, ids: Iterable[int]) -> dict[int, MetadataSources]:
-        """See `Snapshot`."""
-        with reading(self._folder):
-            return images.metadata_sources(self._connection, ids)
-
-    def hit_fields(self, ids: Iterable[int]) -> dict[int, HitFields]:
-        """See `Snapshot`."""
-        with reading(self._folder):
-            return images.hit_fields(self._connection, ids)
-
-    def lookup(self, root: int, path: str) -> Image | None:
-        """See `Snapshot`."""
-        with reading(self._folder):
-            return images.lookup(self._connection, root, path)
-
-    def file_states(self, root: int, paths: Sequence[str]) -> dict[str, FileState]:
-        """See `Snapshot`."""
-        with reading(self._folder):
-            return images.file_states(self._connection, root, paths)
-
-    def images_below(self, root: int, folder: str) -> list[Image]:
-        """See `Snapshot`."""
-        with reading(self._folder):
-            return images.images_below(self._connection, root, folder)
-
-    def pages(self, root: int, path: str) -> list[Image]:
-        """See `Snapshot`."""
-        with reading(self._folder):
-            return images.pages(self._connection, root, path)
-
-    def same_content(
-        self, size: int, *, hash: bytes | None = None, spaces: Collection[str] = ()
-    ) -> list[Image]:
-        """See `Snapshot`."""
-        with reading(self._folder):
-            return images.same_content(self._connection, size, hash, spaces)
-
-    def by_hash(self, hash: bytes) -> list[Image]:
-        """See `Snapshot`."""
-        with reading(self._folder):
-            return images.by_hash(self._connection, hash)
-
-    def exact_duplicates(self) -> list[list[int]]:
-        """See `Snapshot`."""
-        with reading(self._folder):
-            return images.exact_duplicates(self._connection)
-
-    def decisions(
-        self, kinds: Iterable[DecisionKind] | None = None, *, about: bytes | None = None
-    ) -> list[Decision]:
-        """See `Snapshot`."""
-        with reading(self._folder):
-            return feedback.read_decisions(self._connection, kinds, about)
-
-    def comparisons(
-        self, pairs: Iterable[tuple[bytes, bytes]], revision: str
-    ) -> dict[tuple[bytes, bytes], str]:
-        """See `Snapshot`."""
-        with reading(self._folder):
-            return read_comparisons(self._connection, pairs, revision)
+    images = read_method(rows.images)
+    metadata_sources = read_method(rows.metadata_sources)
+    hit_fields = read_method(rows.hit_fields)
+    lookup = read_method(rows.lookup)
+    file_states = read_method(rows.file_states)
+    images_below = read_method(rows.images_below)
+    pages = read_method(rows.pages)
+    same_content = read_method(rows.same_content)
+    by_hash = read_method(rows.by_hash)
+    exact_duplicates = read_method(rows.exact_duplicates)
+    counts = read_method(rows.counts)
+    decisions = read_method(read_decisions)
+    comparisons = read_method(read_comparisons)
 
     def iter_files(self, *, outcomes: Iterable[Outcome] | None = None) -> Iterator[Image]:
         """See `Snapshot`."""
@@ -323,18 +268,13 @@ class LocalSnapshot:
         only_failed = "" if Outcome.INDEXED in chosen else "AND outcome <> 'indexed'"
         with reading(self._folder):
             cursor = self._connection.execute(
-                f"SELECT {images.IMAGE_COLUMNS} WHERE outcome IN ({placeholders(chosen)}) "
+                f"SELECT {rows.IMAGE_COLUMNS} WHERE outcome IN ({placeholders(chosen)}) "
                 f"{only_failed} ORDER BY root, path",
                 chosen,
             )
             self._cursors.append(cursor)
             for row in cursor:
-                yield images.image_from(row)
-
-    def counts(self) -> dict[Outcome, int]:
-        """See `Snapshot`."""
-        with reading(self._folder):
-            return images.counts(self._connection)
+                yield rows.image_from(row)
 
     def close(self) -> None:
         """Close the cursors of `iter_files` that were not read to the end: they would keep the old state

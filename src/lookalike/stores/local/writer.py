@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from lookalike.errors import LibraryDamaged, LookalikeError, UsageError
 from lookalike.files import make_folder, sync_folder
 from lookalike.images.reading import InodeState
 from lookalike.object_storage import resolve
-from lookalike.stores.local import feedback, images, maintenance
+from lookalike.stores.local import comparisons, feedback, maintenance
+from lookalike.stores.local import images as rows
 from lookalike.stores.local.ann.delta_index import DeltaIndexWriter
 from lookalike.stores.local.ann.index_files import stamp as index_stamp
 from lookalike.stores.local.apply_entries import (
@@ -26,15 +27,16 @@ from lookalike.stores.local.apply_entries import (
     delete_chosen,
 )
 from lookalike.stores.local.block_columns import mark_blocks_stale
-from lookalike.stores.local.comparisons import put_comparisons, take_thumbless
 from lookalike.stores.local.database import (
     SpaceRow,
     chunks,
     newest_image,
     placeholders,
+    read_method,
     space_rows,
     transaction,
     translate_errors,
+    write_method,
 )
 from lookalike.stores.local.full_text import update_text
 from lookalike.stores.local.path_encoding import (
@@ -55,10 +57,7 @@ from lookalike.stores.local.vector_file import (
 )
 from lookalike.stores.metadata import update_json
 from lookalike.stores.records import (
-    Decision,
     Entry,
-    FileState,
-    Image,
     Root,
     Space,
     missing_vectors,
@@ -264,29 +263,10 @@ class LocalWriter:
 
     # Images
 
-    def file_states(self, root: int, paths: Sequence[str]) -> dict[str, FileState]:
-        """See `Writer`."""
-        with translate_errors(self._folder):
-            return images.file_states(self._connection, root, paths)
-
-    def pages(self, root: int, path: str) -> list[Image]:
-        """See `Writer`."""
-        with translate_errors(self._folder):
-            return images.pages(self._connection, root, path)
-
-    def same_content(
-        self, size: int, *, hash: bytes | None = None, spaces: Collection[str] = ()
-    ) -> list[Image]:
-        """See `Writer`."""
-        with translate_errors(self._folder):
-            return images.same_content(self._connection, size, hash, spaces)
-
-    def hashes_by_size(
-        self, sizes: Iterable[int], *, spaces: Collection[str] = (), failed: bool = True
-    ) -> dict[int, tuple[bytes, ...]]:
-        """See `Writer`."""
-        with translate_errors(self._folder):
-            return images.hashes_by_size(self._connection, sizes, spaces, failed=failed)
+    file_states = read_method(rows.file_states)
+    pages = read_method(rows.pages)
+    same_content = read_method(rows.same_content)
+    hashes_by_size = read_method(rows.hashes_by_size)
 
     def put(self, entries: Sequence[Entry]) -> list[int]:
         """See `Writer`. Vectors are on the disk before the rows that name them are committed."""
@@ -396,20 +376,9 @@ class LocalWriter:
         """See `Writer`."""
         return self._sidecars
 
-    def add_decisions(self, decisions: Iterable[Decision]) -> int:
-        """See `Writer`."""
-        with translate_errors(self._folder), transaction(self._connection):
-            return feedback.add_decisions(self._connection, decisions)
-
-    def remove_decisions(self, decisions: Iterable[Decision]) -> int:
-        """See `Writer`."""
-        with translate_errors(self._folder), transaction(self._connection):
-            return feedback.remove_decisions(self._connection, decisions)
-
-    def put_comparisons(self, found: Mapping[tuple[bytes, bytes], str], revision: str) -> None:
-        """See `Writer.put_comparisons`."""
-        with translate_errors(self._folder), transaction(self._connection):
-            put_comparisons(self._connection, found, revision)
+    add_decisions = write_method(feedback.add_decisions)
+    remove_decisions = write_method(feedback.remove_decisions)
+    put_comparisons = write_method(comparisons.put_comparisons)
 
     def repair(self) -> list[str]:
         """Do the part of `Store.repair` that a writer does; return what was done, a line each."""
@@ -437,6 +406,6 @@ class LocalWriter:
 
     def _delete_thumbnails(self) -> None:
         """Delete the thumbnails of contents that have lost their last image, now that this is committed."""
-        contents = take_thumbless(self._connection)
+        contents = comparisons.take_thumbless(self._connection)
         if contents:
             delete_thumbnails(self._folder, contents)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, TypeAlias
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import psycopg
 from psycopg import errors, sql
@@ -24,6 +25,8 @@ from lookalike.errors import (
 from lookalike.stores.postgres.url import DatabaseURL
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+P = ParamSpec("P")
+T = TypeVar("T")
 
 OLDEST_SERVER = 14
 OLDEST_VECTOR = (0, 7)
@@ -217,6 +220,19 @@ def _first_line(error: psycopg.Error) -> str:
     for start in ("connection failed: ", "connection is bad: ", "consuming input failed: "):
         text = text.removeprefix(start)
     return text.rpartition("FATAL:")[2].strip().rstrip(".")
+
+
+def read_method(
+    function: Callable[Concatenate[Connection, P], T],
+) -> Callable[Concatenate[Any, P], T]:
+    """Return a function that reads from a connection as a method of a snapshot or writer."""
+
+    @wraps(function)
+    def method(self: Any, /, *arguments: P.args, **options: P.kwargs) -> T:
+        with translate_errors(self._url):
+            return function(self._connection, *arguments, **options)
+
+    return method
 
 
 @contextmanager

@@ -263,7 +263,10 @@ def select_ids(connection: Connection, condition: str, parameters: Sequence[Any]
 
 
 def read_decisions(
-    connection: Connection, kinds: Iterable[DecisionKind] | None, about: bytes | None
+    connection: Connection,
+    kinds: Iterable[DecisionKind] | None = None,
+    *,
+    about: bytes | None = None,
 ) -> list[Decision]:
     """See `Snapshot.decisions`."""
     condition = "true" if about is None else "%s IN (first, second)"

@@ -16,21 +16,22 @@ from numpy.typing import NDArray
 
 from lookalike.errors import LibraryDamaged, Outcome, UsageError
 from lookalike.stores.ann_index import Index
-from lookalike.stores.postgres import images
-from lookalike.stores.postgres.database import Connection, statement, translate_errors
+from lookalike.stores.postgres import images as rows
+from lookalike.stores.postgres.database import (
+    Connection,
+    read_method,
+    statement,
+    translate_errors,
+)
 from lookalike.stores.postgres.encoding import decode, ids_from
 from lookalike.stores.postgres.milvus import Collection, Milvus
 from lookalike.stores.postgres.space_row import SpaceRow
 from lookalike.stores.postgres.url import DatabaseURL
 from lookalike.stores.postgres.vectors import MatrixCache, exact_search, fetch
 from lookalike.stores.records import (
-    Decision,
-    DecisionKind,
     FileState,
-    HitFields,
     Ids,
     Image,
-    MetadataSources,
     Neighbours,
     Root,
     Space,
@@ -301,78 +302,31 @@ class PostgresSnapshot:
 
     # Images
 
-    def images(self, ids: Iterable[int]) -> dict[int, Image]:
-        """See `Snapshot`."""
-        with translate_errors(self._url):
-            return images.images(self._connection, ids)
-
-    def metadata_sources(self, ids: Iterable[int]) -> dict[int, MetadataSources]:
-        """See `Snapshot`."""
-        with translate_errors(self._url):
-            return images.metadata_sources(self._connection, ids)
-
-    def hit_fields(self, ids: Iterable[int]) -> dict[int, HitFields]:
-        """See `Snapshot`."""
-        with translate_errors(self._url):
-            return images.hit_fields(self._connection, ids)
-
-    def lookup(self, root: int, path: str) -> Image | None:
-        """See `Snapshot`."""
-        with translate_errors(self._url):
-            return images.lookup(self._connection, root, path)
+    images = read_method(rows.images)
+    metadata_sources = read_method(rows.metadata_sources)
+    hit_fields = read_method(rows.hit_fields)
+    lookup = read_method(rows.lookup)
+    images_below = read_method(rows.images_below)
+    pages = read_method(rows.pages)
+    by_hash = read_method(rows.by_hash)
+    exact_duplicates = read_method(rows.exact_duplicates)
+    counts = read_method(rows.counts)
+    decisions = read_method(rows.read_decisions)
+    comparisons = read_method(rows.read_comparisons)
 
     def file_states(self, root: int, paths: Sequence[str]) -> dict[str, FileState]:
         """See `Snapshot`."""
         with translate_errors(self._url):
-            return images.file_states(self._connection, self._state.keys, root, paths)
-
-    def images_below(self, root: int, folder: str) -> list[Image]:
-        """See `Snapshot`."""
-        with translate_errors(self._url):
-            return images.images_below(self._connection, root, folder)
-
-    def pages(self, root: int, path: str) -> list[Image]:
-        """See `Snapshot`."""
-        with translate_errors(self._url):
-            return images.pages(self._connection, root, path)
+            return rows.file_states(self._connection, self._state.keys, root, paths)
 
     def same_content(
         self, size: int, *, hash: bytes | None = None, spaces: Some[str] = ()
     ) -> list[Image]:
         """See `Snapshot`."""
         with translate_errors(self._url):
-            return images.same_content(self._connection, self._state.keys, size, hash, spaces)
-
-    def by_hash(self, hash: bytes) -> list[Image]:
-        """See `Snapshot`."""
-        with translate_errors(self._url):
-            return images.by_hash(self._connection, hash)
-
-    def exact_duplicates(self) -> list[list[int]]:
-        """See `Snapshot`."""
-        with translate_errors(self._url):
-            return images.exact_duplicates(self._connection)
+            return rows.same_content(self._connection, self._state.keys, size, hash, spaces)
 
     def iter_files(self, *, outcomes: Iterable[Outcome] | None = None) -> Iterator[Image]:
         """See `Snapshot`."""
         with translate_errors(self._url):
-            yield from images.iter_files(self._connection, outcomes)
-
-    def counts(self) -> dict[Outcome, int]:
-        """See `Snapshot`."""
-        with translate_errors(self._url):
-            return images.counts(self._connection)
-
-    def decisions(
-        self, kinds: Iterable[DecisionKind] | None = None, *, about: bytes | None = None
-    ) -> list[Decision]:
-        """See `Snapshot`."""
-        with translate_errors(self._url):
-            return images.read_decisions(self._connection, kinds, about)
-
-    def comparisons(
-        self, pairs: Iterable[tuple[bytes, bytes]], revision: str
-    ) -> dict[tuple[bytes, bytes], str]:
-        """See `Snapshot`."""
-        with translate_errors(self._url):
-            return images.read_comparisons(self._connection, pairs, revision)
+            yield from rows.iter_files(self._connection, outcomes)

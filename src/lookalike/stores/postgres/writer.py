@@ -26,6 +26,7 @@ from lookalike.stores.postgres.apply_entries import (
 )
 from lookalike.stores.postgres.database import (
     Connection,
+    read_method,
     statement,
     transaction,
     translate_errors,
@@ -294,6 +295,8 @@ class PostgresWriter:
 
     # Images
 
+    pages = read_method(images.pages)
+
     def file_states(self, root: int, paths: Sequence[str]) -> dict[str, FileState]:
         """See `Writer`."""
         if self._damage is not None:
@@ -303,11 +306,6 @@ class PostgresWriter:
 
     def _keys(self) -> dict[int, str]:
         return {row.id: key for key, row in self._spaces().items()}
-
-    def pages(self, root: int, path: str) -> list[Image]:
-        """See `Writer`."""
-        with translate_errors(self._url):
-            return images.pages(self._connection, root, path)
 
     def same_content(
         self, size: int, *, hash: bytes | None = None, spaces: Some[str] = ()
