@@ -130,49 +130,19 @@ def is_date(text: str) -> bool:
 
 def matching_ranges(test: Compare | In | Between, ordered: Sequence[str]) -> list[tuple[int, int]]:
     """Return where the matching texts are in a sorted sequence: half-open ranges (start, end)."""
-    match test:
-        case Compare(_, "=", str() as text):
-            return _equal(text, ordered)
-        case In(_, values):
-            return [i for text in values if isinstance(text, str) for i in _equal(text, ordered)]
-        case Compare(_, order, str() as text):
-            return _compare(order, text, ordered)
-        case Between(_, str() as low, str() as high):
-            [(start, _)] = _compare(">=", low, ordered)
-            up_to = _compare("<=", high, ordered)
-            return [(max(start, a), b) for a, b in up_to if b > start]
-        case _:
-            return []
-
-
-def _equal(text: str, ordered: Sequence[str]) -> list[tuple[int, int]]:
-    """The ranges of the text itself and, if it is the beginning of a date, of all dates within it."""
-    found = [(bisect_left(ordered, text), bisect_right(ordered, text))]
-    if _DATE.fullmatch(text):
-        for character in _DATE_SEPARATORS[len(text)]:
-            after = text + chr(ord(character) + 1)
-            found.append((bisect_left(ordered, text + character), bisect_left(ordered, after)))
-    return [(start, end) for start, end in found if start < end]
-
-
-def _compare(order: Operator, text: str, ordered: Sequence[str]) -> list[tuple[int, int]]:
-    if order == "<":
-        return [(0, bisect_left(ordered, text))]
-    if order == ">=":
-        return [(bisect_left(ordered, text), len(ordered))]
-    equal = _equal(text, ordered)
-    if order == "<=":
-        return [(0, bisect_left(ordered, text)), *equal]
-    edges = [bisect_right(ordered, text)]
-    for start, end in sorted(equal):
-        edges += [max(start, edges[0]), max(end, edges[0])]
-    edges.append(len(ordered))
-    return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
+    found = []
+    for low, high in date_ranges(test):
+        start = 0 if low is None else bisect_left(ordered, low)
+        end_of = bisect_right if high == low else bisect_left
+        end = len(ordered) if high is None else end_of(ordered, high)
+        if start < end:
+            found.append((start, end))
+    return found
 
 
 def date_ranges(test: Compare | In | Between) -> list[tuple[str | None, str | None]]:
-    """Return what `matching_ranges` means without a sequence, for databases: the texts from `low` up to below
-    `high` (None: no limit), or `low` itself where both are the same."""
+    """Return the ranges of the texts that match: from `low` up to below `high` (None: no limit), or `low`
+    itself where both are the same."""
     match test:
         case Compare(_, "=", str() as text):
             return _equal_ranges(text)

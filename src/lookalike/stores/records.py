@@ -37,6 +37,11 @@ SAME_CONTENT_LIMIT = 256
 of them with each other would take hours, and beyond some hundreds extracting the vectors again is cheaper."""
 
 
+def unknown_space(key: str, known: Iterable[str]) -> UsageError:
+    """Return the error for a space that the library lacks; `known` are the keys of those it has."""
+    return UsageError(f"no space {key!r} in this library; it has: {', '.join(known) or 'none yet'}")
+
+
 def missing_vectors(extractor: str, known: Iterable[str]) -> UsageError:
     """Return the error for an extractor whose vectors the library lacks; `known` are those it has."""
     names = ", ".join(known)

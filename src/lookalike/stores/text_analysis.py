@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
-from typing import Literal, TypeAlias
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal, Protocol, TypeAlias
 
 Phrase: TypeAlias = tuple[str, ...]
 """Tokens that follow each other. With the last token `PREFIX`, the token before it may be longer."""
@@ -101,37 +101,43 @@ def partial_phrases(text: str) -> list[Phrase]:
     return _phrases(_partial(text))
 
 
-def misspelt_words(text: str) -> list[str]:
-    """Return the words of a query that may have a typo: of four letters or more, in scripts with blanks."""
-    return [
-        word
-        for unit, is_run in _units(text)
-        if not is_run and len(word := _fold_marks(unit)) >= SHORTEST_MISSPELT
-        if len(_TOKEN.findall(word)) == 1 and not any(map(str.isdecimal, word))
-    ][:MAX_PHRASES]
+class KnownWords(Protocol):
+    """Reads the words of a library's texts; a store may yield others, too."""
+
+    def __call__(self, *, parts: Sequence[str] = (), lengths: Sequence[int] = ()) -> Iterable[str]:
+        """Yield the words that contain one of these parts, or that have one of these lengths."""
+        ...
 
 
-def similar_phrases(words: Iterable[str], known: Iterable[str]) -> list[Phrase]:
-    """Return the known words that differ from one of these by one typo, as phrases."""
-    wanted = list(words)
-    return _phrases((one,) for one in known if any(has_one_typo(word, one) for word in wanted))
+def matching_phrases(text: str, match: TextMatch, known: KnownWords) -> list[Phrase]:
+    """Return the phrases, any of which a text must have to match (see `Snapshot.search_text`)."""
+    if match == "words":
+        return query_phrases(text)
+    if match == "parts":
+        return partial_phrases(text)
+    if match == "inside":
+        parts = _single_words(text, SHORTEST_INNER)
+        found = known(parts=parts) if parts else ()
+        inside = [one for one in found if any(word in one for word in parts)]
+        return _phrases((one,) for one in sorted(inside, key=lambda one: (len(one), one)))
+    words = [w for w in _single_words(text, SHORTEST_MISSPELT) if not any(map(str.isdecimal, w))]
+    lengths = sorted({len(word) + more for word in words for more in (-1, 0, 1)})
+    found = known(lengths=lengths) if words else ()
+    return _phrases((one,) for one in found if any(has_one_typo(word, one) for word in words))
 
 
-def inner_words(text: str) -> list[str]:
-    """Return the words of a query that are looked for inside of others: of three letters or more."""
-    return [
-        word
-        for unit, is_run in _units(text)
-        if not is_run and len(word := _fold_marks(unit)) >= SHORTEST_INNER
-        if len(_TOKEN.findall(word)) == 1
-    ][:MAX_PHRASES]
-
-
-def containing_phrases(words: Iterable[str], known: Iterable[str]) -> list[Phrase]:
-    """Return the known words that contain one of these, the shortest first, as phrases."""
-    wanted = list(words)
-    found = [one for one in known if any(word in one for word in wanted)]
-    return _phrases((one,) for one in sorted(found, key=lambda one: (len(one), one)))
+def occurrences(phrase: Phrase, text: Sequence[str]) -> int:
+    """Return how often the tokens of a phrase follow each other in a text."""
+    prefix = phrase[-1] == PREFIX
+    words = phrase[:-1] if prefix else phrase
+    if len(words) == 1 and not prefix:
+        return text.count(words[0])
+    ends = str.startswith if prefix else str.__eq__
+    size = len(words)
+    return sum(
+        ends(text[at + size - 1], words[-1]) and tuple(text[at : at + size - 1]) == words[:-1]
+        for at in range(len(text) - size + 1)
+    )
 
 
 def mentions(text: str, query: str, *, similar: bool = False) -> bool:
@@ -169,6 +175,16 @@ def has_one_typo(word: str, other: str) -> bool:
         or rest == others[1:]
         or (rest[1::-1] == others[:2] and rest[2:] == others[2:])
     )
+
+
+def _single_words(text: str, shortest: int) -> list[str]:
+    """Return the words of a query, of so many letters or more, in scripts with blanks."""
+    return [
+        word
+        for unit, is_run in _units(text)
+        if not is_run and len(word := _fold_marks(unit)) >= shortest
+        if len(_TOKEN.findall(word)) == 1
+    ][:MAX_PHRASES]
 
 
 def _phrases(found: Iterable[Phrase]) -> list[Phrase]:

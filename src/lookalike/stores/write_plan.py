@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,13 @@ from lookalike.stores.metadata import facts_json
 from lookalike.stores.records import DType, Entry
 from lookalike.vectors.similarity import normalise
 
+T = TypeVar("T")
+
 UNIT_TOLERANCE: dict[DType, float] = {"f32": 1e-6, "f16": 5e-4}
 """Vectors whose length is this close to 1 are stored unchanged: rounding makes that of a unit vector."""
+
+ROUNDED_UNIT: dict[DType, float] = {"f32": 1e-4, "f16": 4e-3}
+"""Difference from 1 that rounding alone may cause in the length of a stored unit vector."""
 
 Location: TypeAlias = tuple[int, str]
 """Root id and path."""
@@ -222,6 +227,27 @@ def _sources(entries: Iterable[Entry], read: ReadImages) -> dict[Location, Store
     return found
 
 
+def restored_metadata(
+    kept: Mapping[bytes, dict[Location, T]], steps: Iterable[Step]
+) -> tuple[dict[int, T], list[Step]]:
+    """Return what new images are given of the metadata that was kept of removed ones with their content.
+
+    kept  by content and place, the newest last; what an image at the same place had is taken out
+    Returns the metadata by image, and the steps of those at the same place.
+    """
+    found: dict[int, T] = {}
+    same_place, others = [], []
+    for step in steps:
+        places = kept.get(step.entry.hash or b"", {})
+        if location_of(step.entry) in places:
+            found[step.id] = places.pop(location_of(step.entry))
+            same_place.append(step)
+        else:
+            others.append((step.id, places))
+    found |= {id: [*places.values()][-1] for id, places in others if places}
+    return found, same_place
+
+
 def check_entries(entries: Iterable[Entry], dims: Mapping[str, int]) -> None:
     """Raise `UsageError` for entries that no library can hold; `dims`: dimension by space key."""
     for entry in entries:
@@ -238,6 +264,18 @@ def check_entries(entries: Iterable[Entry], dims: Mapping[str, int]) -> None:
                     f"{where} has a vector of shape {vector.shape} for {key!r}, "
                     f"which holds vectors of {dims[key]} numbers"
                 )
+
+
+def impossible_vectors(
+    vectors: NDArray[np.float32], *, normalised: bool, dtype: DType
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which stored vectors (n, dim) hold a number that none can have, and which a wrong length."""
+    squares = np.einsum("ij,ij->i", vectors, vectors)
+    finite = np.isfinite(squares)
+    if not normalised:
+        return ~finite, np.zeros(len(vectors), np.bool_)
+    off = np.abs(np.sqrt(squares) - 1.0) > ROUNDED_UNIT[dtype]
+    return ~finite, off & finite & (squares != 0.0)
 
 
 def prepare_vectors(

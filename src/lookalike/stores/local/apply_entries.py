@@ -31,6 +31,7 @@ from lookalike.stores.write_plan import (
     StoredImage,
     plan,
     prepare_vectors,
+    restored_metadata,
 )
 
 
@@ -152,28 +153,19 @@ def _restore_metadata(connection: sqlite3.Connection, steps: Sequence[Step]) -> 
     """Give new images what tables said about their content before it was removed; return their ids."""
     if connection.execute("SELECT 1 FROM kept_metadata LIMIT 1").fetchone() is None:
         return set()
-    kept: dict[bytes, dict[tuple[int, str | bytes], str]] = {}
+    kept: defaultdict[bytes, dict[Location, str]] = defaultdict(dict)
     for chunk in chunks({step.entry.hash for step in steps} - {None}):
         for hash, root, path, text in connection.execute(
             "SELECT hash, root, path, json FROM kept_metadata "  # noqa: S608
             f"WHERE hash IN ({placeholders(chunk)}) ORDER BY rowid",
             chunk,
         ):
-            kept.setdefault(hash, {})[root, path] = text
-    found: dict[int, str] = {}
-    same_place: list[tuple[bytes, int, str | bytes]] = []
-    other = []
-    for step in steps:
-        entry, place = step.entry, (step.entry.root, encode_path(step.entry.path))
-        if entry.hash is not None and place in kept.get(entry.hash, ()):
-            found[step.id] = kept[entry.hash].pop(place)
-            same_place.append((entry.hash, *place))
-        elif entry.hash in kept:
-            other.append((step.id, kept[entry.hash]))
-    found |= {id: [*texts.values()][-1] for id, texts in other if texts}
+            kept[hash][root, decode_path(path)] = text
+    found, same_place = restored_metadata(kept, steps)
     connection.executemany("INSERT OR REPLACE INTO metadata VALUES (?, ?)", found.items())
     connection.executemany(
-        "DELETE FROM kept_metadata WHERE (hash, root, path) = (?, ?, ?)", same_place
+        "DELETE FROM kept_metadata WHERE (hash, root, path) = (?, ?, ?)",
+        ((one.entry.hash, one.entry.root, encode_path(one.entry.path)) for one in same_place),
     )
     return set(found)
 

@@ -14,13 +14,11 @@ from lookalike.stores.local.checksums import damaged_rows
 from lookalike.stores.local.database import SpaceRow, space_rows, translate_errors, writable
 from lookalike.stores.local.reader_pool import ReaderPool
 from lookalike.stores.local.vector_file import MappedVectors, load_fitted, map_vectors, row_bytes
+from lookalike.stores.write_plan import impossible_vectors
 from lookalike.vectors.blocks import Rows
 
 BLOCK_BYTES = 16 << 20
 """Vectors that are checked at a time."""
-
-UNIT_TOLERANCE = {"f32": 1e-4, "f16": 4e-3}
-"""Difference from 1 that rounding alone may cause in the length of a stored unit vector."""
 
 
 def check(folder: Path) -> list[str]:
@@ -128,13 +126,14 @@ def impossible_rows(mapped: MappedVectors, space: SpaceRow, rows: Rows) -> tuple
     block = max(1, BLOCK_BYTES // row_bytes(space))
     rows = np.sort(rows)
     for start in range(0, len(rows), block):
-        vectors = np.asarray(mapped.vectors[rows[start : start + block]], np.float32)
-        squares = np.einsum("ij,ij->i", vectors, vectors)
-        finite = np.isfinite(squares)
-        infinite.append(rows[start : start + block][~finite])
-        if space.normalised:
-            off = np.abs(np.sqrt(squares) - 1.0) > UNIT_TOLERANCE[space.dtype]
-            lengths.append(rows[start : start + block][off & finite & (squares != 0.0)])
+        some = rows[start : start + block]
+        wrong = impossible_vectors(
+            np.asarray(mapped.vectors[some], np.float32),
+            normalised=bool(space.normalised),
+            dtype=space.dtype,
+        )
+        infinite.append(some[wrong[0]])
+        lengths.append(some[wrong[1]])
     return np.concatenate(infinite), np.concatenate(lengths)
 
 

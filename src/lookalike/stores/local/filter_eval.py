@@ -248,11 +248,7 @@ def _match_texts(test: Test, part: Texts) -> Mask | None:
     if isinstance(test, Missing):
         return None
     codes = part.codes
-    ranges = [
-        (codes >= start) & (codes < end)
-        for start, end in matching_ranges(test, part.texts)
-        if start < end
-    ]
+    ranges = [(codes >= start) & (codes < end) for start, end in matching_ranges(test, part.texts)]
     return reduce(np.logical_or, ranges) if ranges else None
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +27,7 @@ from lookalike.stores.text_analysis import (
     PREFIX,
     Phrase,
     TextMatch,
-    containing_phrases,
-    inner_words,
-    misspelt_words,
-    partial_phrases,
-    query_phrases,
-    similar_phrases,
+    matching_phrases,
 )
 
 
@@ -74,7 +70,7 @@ def search_text(
     """See `Snapshot.search_text`."""
     if k < 1:
         raise UsageError(f"k is {k}; ask for at least 1 hit")
-    phrases = _phrases(connection, text, match)
+    phrases = matching_phrases(text, match, partial(_known_words, connection))
     rows: list[tuple[int, float]] = []
     if phrases:
         # `among` is applied to all matches: SQLite cannot join it without reading them anyway.
@@ -93,27 +89,10 @@ def search_text(
     return ids, scores.astype(np.float32)
 
 
-def _phrases(connection: sqlite3.Connection, text: str, match: TextMatch) -> list[Phrase]:
-    if match == "words":
-        return query_phrases(text)
-    if match == "parts":
-        return partial_phrases(text)
-    if match == "inside":
-        if not (words := inner_words(text)):
-            return []
-        condition = " OR ".join(["instr(term, ?)"] * len(words))
-        return containing_phrases(words, _known_words(connection, condition, words))
-    if not (words := misspelt_words(text)):
-        return []
-    lengths = sorted({len(word) + more for word in words for more in (-1, 0, 1)})
-    condition = f"length(term) IN ({placeholders(lengths)})"
-    return similar_phrases(words, _known_words(connection, condition, lengths))
-
-
 def _known_words(
-    connection: sqlite3.Connection, condition: str, parameters: Sequence[object]
+    connection: sqlite3.Connection, *, parts: Sequence[str] = (), lengths: Sequence[int] = ()
 ) -> Iterator[str]:
-    """Yield all words of the texts that satisfy a condition."""
+    """See `KnownWords`."""
     # A table of this connection alone, which reads the words of the index; it holds nothing.
     (read_only,) = connection.execute("PRAGMA query_only").fetchone()
     connection.execute("PRAGMA query_only = OFF")
@@ -123,9 +102,11 @@ def _known_words(
         )
     finally:
         connection.execute(f"PRAGMA query_only = {read_only}")
+    inside = " OR ".join(["instr(term, ?)"] * len(parts))
+    condition = inside or f"length(term) IN ({placeholders(lengths)})"
     for (term,) in connection.execute(
         f"SELECT term FROM temp.known_words WHERE {condition}",  # noqa: S608
-        parameters,
+        [*parts, *lengths],
     ):
         yield term
 

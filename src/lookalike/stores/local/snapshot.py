@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import Outcome, UsageError
+from lookalike.errors import Outcome
 from lookalike.extractors.interface import BOXES
 from lookalike.stores.local import bus_errors
 from lookalike.stores.local import images as rows
@@ -28,6 +28,7 @@ from lookalike.stores.records import (
     Neighbours,
     Root,
     Space,
+    unknown_space,
 )
 from lookalike.stores.text_analysis import TextMatch
 from lookalike.vectors.blocks import as_float32
@@ -178,8 +179,7 @@ class LocalSnapshot:
         """Return a space and its mapped vectors; `UsageError`, `LibraryDamaged`, `LibraryReadOnly`."""
         row = self._state.spaces.get(key)
         if row is None:
-            known = ", ".join(self._state.spaces) or "none yet"
-            raise UsageError(f"no space {key!r} in this library; it has: {known}")
+            raise unknown_space(key, self._state.spaces)
         mapped = self._state.mapped.get(row.id)
         if mapped is None:
             raise damaged_error(self._folder, row)

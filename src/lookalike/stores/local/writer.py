@@ -61,6 +61,7 @@ from lookalike.stores.records import (
     Root,
     Space,
     missing_vectors,
+    unknown_space,
 )
 from lookalike.stores.write_plan import Location, check_entries, without_repeats
 
@@ -184,7 +185,7 @@ class LocalWriter:
         with translate_errors(self._folder):
             spaces = {row.key: row for row in space_rows(self._connection)}
             if space not in spaces:
-                raise UsageError(f"no space {space!r} in this library; it has: {', '.join(spaces)}")
+                raise unknown_space(space, spaces)
             chosen = spaces[space]
             others = [row for row in spaces.values() if row.name == chosen.name and row != chosen]
             with transaction(self._connection):

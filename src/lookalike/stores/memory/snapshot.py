@@ -6,6 +6,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from math import log
 from typing import Any, TypeAlias
 
@@ -46,18 +47,14 @@ from lookalike.stores.records import (
     Root,
     Space,
     pages_of,
+    unknown_space,
 )
 from lookalike.stores.text_analysis import (
-    PREFIX,
     Phrase,
     TextMatch,
     compose,
-    containing_phrases,
-    inner_words,
-    misspelt_words,
-    partial_phrases,
-    query_phrases,
-    similar_phrases,
+    matching_phrases,
+    occurrences,
 )
 from lookalike.vectors.multi_vector import nearest
 from lookalike.vectors.similarity import Similarity
@@ -174,8 +171,7 @@ class MemorySnapshot:
 
     def _space(self, key: str) -> Space:
         if key not in self._state.spaces:
-            known = ", ".join(self._state.spaces) or "none yet"
-            raise UsageError(f"no space {key!r} in this library; it has: {known}")
+            raise unknown_space(key, self._state.spaces)
         return self._state.spaces[key]
 
     # Filters and texts
@@ -227,7 +223,8 @@ class MemorySnapshot:
             for id, image in self._indexed().items()
             if (texts := _texts(image))
         }
-        scores = _scores(documents, _phrases(documents, text, match))
+        phrases = matching_phrases(text, match, partial(_known_words, documents))
+        scores = _scores(documents, phrases)
         allowed = scores.keys() if among is None else set(among.tolist())
         best = sorted((-score, id) for id, score in scores.items() if id in allowed)[:k]
         return (
@@ -393,17 +390,14 @@ def _texts(image: Image) -> tuple[str, ...] | None:
     return searchable_texts(image.path, stored_facts(image), image.metadata)
 
 
-def _phrases(
-    documents: Mapping[int, Sequence[Sequence[str]]], text: str, match: TextMatch
-) -> list[Phrase]:
-    if match == "words":
-        return query_phrases(text)
-    if match == "parts":
-        return partial_phrases(text)
-    known = {word for texts in documents.values() for own in texts for word in own}
-    if match == "inside":
-        return containing_phrases(inner_words(text), sorted(known))
-    return similar_phrases(misspelt_words(text), sorted(known))
+def _known_words(
+    documents: Mapping[int, Sequence[Sequence[str]]],
+    *,
+    parts: Sequence[str] = (),
+    lengths: Sequence[int] = (),
+) -> list[str]:
+    """Return all words, whatever is asked for."""
+    return sorted({word for texts in documents.values() for own in texts for word in own})
 
 
 def _scores(
@@ -412,22 +406,10 @@ def _scores(
     scores: defaultdict[int, float] = defaultdict(float)
     for phrase in phrases:
         counts = {
-            id: sum(w * _occurrences(phrase, own) for w, own in zip(WEIGHTS, texts, strict=True))
+            id: sum(w * occurrences(phrase, own) for w, own in zip(WEIGHTS, texts, strict=True))
             for id, texts in documents.items()
         }
         hits = {id: count for id, count in counts.items() if count}
         for id, count in hits.items():
             scores[id] += count * log(1 + len(documents) / len(hits))
     return scores
-
-
-def _occurrences(phrase: Phrase, text: Sequence[str]) -> int:
-    """Return how often the tokens of a phrase follow each other in a text."""
-    prefix = phrase[-1] == PREFIX
-    words = phrase[:-1] if prefix else phrase
-    ends = str.startswith if prefix else str.__eq__
-    return sum(
-        tuple(text[at : at + len(words) - 1]) == words[:-1]
-        and ends(text[at + len(words) - 1], words[-1])
-        for at in range(len(text) - len(words) + 1)
-    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -31,6 +32,7 @@ from lookalike.stores.records import (
     Space,
     missing_vectors,
     opposite,
+    unknown_space,
 )
 from lookalike.stores.write_plan import (
     Location,
@@ -40,6 +42,7 @@ from lookalike.stores.write_plan import (
     location_of,
     plan,
     prepare_vectors,
+    restored_metadata,
     without_repeats,
 )
 
@@ -176,8 +179,7 @@ class MemoryWriter:
     def promote(self, space: str) -> None:
         state = self._store.state.copy()
         if space not in state.spaces:
-            known = ", ".join(state.spaces)
-            raise UsageError(f"no space {space!r} in this library; it has: {known}")
+            raise unknown_space(space, state.spaces)
         name = state.spaces[space].name
         for key in [key for key, other in state.spaces.items() if other.name == name]:
             if key != space:
@@ -458,17 +460,13 @@ def _forget_comparisons(state: State, hashes: Collection[bytes | None]) -> None:
 
 def _restore_metadata(state: State, steps: Sequence[Step]) -> None:
     """Give new images what tables said about their content, at best about the image at the same place."""
-    other = []
-    for step in steps:
-        key = (step.entry.hash or b"", *location_of(step.entry))
-        if key in state.kept:
-            state.tables[step.id] = state.kept.pop(key)
-        else:
-            other.append(step)
-    for step in other:
-        same = [text for key, text in state.kept.items() if key[0] == step.entry.hash]
-        if same:
-            state.tables[step.id] = same[-1]
+    kept: defaultdict[bytes, dict[Location, str]] = defaultdict(dict)
+    for (hash, root, path), text in state.kept.items():
+        kept[hash][root, path] = text
+    found, same_place = restored_metadata(kept, steps)
+    state.tables |= found
+    for step in same_place:
+        del state.kept[step.entry.hash or b"", *location_of(step.entry)]
     _merge_metadata(state, [step.id for step in steps])
 
 

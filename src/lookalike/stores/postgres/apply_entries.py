@@ -27,7 +27,15 @@ from lookalike.stores.postgres.space_row import SpaceRow
 from lookalike.stores.postgres.vectors import fetch
 from lookalike.stores.records import Entry, Ids
 from lookalike.stores.text_analysis import compose
-from lookalike.stores.write_plan import Location, Plan, Step, StoredImage, plan, prepare_vectors
+from lookalike.stores.write_plan import (
+    Location,
+    Plan,
+    Step,
+    StoredImage,
+    plan,
+    prepare_vectors,
+    restored_metadata,
+)
 
 _IMAGE_COLUMNS = (
     "root, path, folder, name, size, mtime_ns, hash, outcome, reason, ctime_ns, inode, "
@@ -252,30 +260,20 @@ def _image_row(step: Step, spaces: list[int]) -> tuple[Any, ...]:
 def _restore_metadata(connection: Connection, steps: Sequence[Step]) -> None:
     """Give new images what tables said about their content before it was removed, at best about the image
     at the same place."""
-    kept: dict[bytes, dict[tuple[int, str], tuple[int, str]]] = {}
+    kept: defaultdict[bytes, dict[Location, tuple[int, str]]] = defaultdict(dict)
     for number, hash, root, path, text in connection.execute(
         "SELECT number, hash, root, path, metadata FROM kept_metadata WHERE hash = ANY(%s) ORDER BY number",
         (list({step.entry.hash for step in steps if step.entry.hash is not None}),),
     ):
-        kept.setdefault(hash, {})[root, decode(path)] = number, text
-    if not kept:
-        return
-    found: dict[int, str] = {}
-    used: list[int] = []
-    others = []
-    for step in steps:
-        same = kept.get(step.entry.hash or b"", {})
-        place = (step.entry.root, step.entry.path)
-        if place in same:
-            number, found[step.id] = same.pop(place)
-            used.append(number)
-        elif same:
-            others.append((step.id, same))
-    found |= {id: [*same.values()][-1][1] for id, same in others if same}
-    connection.execute("DELETE FROM kept_metadata WHERE number = ANY(%s)", (IdArray(used),))
-    connection.cursor().executemany(
-        "UPDATE images SET metadata = %s WHERE id = %s", [(text, id) for id, text in found.items()]
-    )
+        kept[hash][root, decode(path)] = number, text
+    found, same_place = restored_metadata(kept, steps)
+    if found:
+        used = IdArray(found[step.id][0] for step in same_place)
+        connection.execute("DELETE FROM kept_metadata WHERE number = ANY(%s)", (used,))
+        connection.cursor().executemany(
+            "UPDATE images SET metadata = %s WHERE id = %s",
+            [(text, id) for id, (_, text) in found.items()],
+        )
 
 
 def update_derived(connection: Connection, ids: Sequence[int]) -> None:

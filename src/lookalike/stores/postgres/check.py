@@ -11,9 +11,7 @@ from lookalike.stores.postgres.milvus_vectors import contradictions, milvus_bloc
 from lookalike.stores.postgres.snapshot import LibraryState
 from lookalike.stores.postgres.space_row import SpaceRow
 from lookalike.stores.postgres.vectors import blocks
-
-UNIT_TOLERANCE = {"f32": 1e-4, "f16": 4e-3}
-"""Difference from 1 that rounding alone may cause in the length of a stored unit vector."""
+from lookalike.stores.write_plan import impossible_vectors
 
 _COUNTS = {
     "images that failed have vectors": "SELECT count(*) FROM images WHERE outcome <> 'indexed' "
@@ -73,13 +71,11 @@ def _check_space(connection: Connection, row: SpaceRow) -> Iterator[str]:
         milvus_blocks(connection, row, lost=lost) if row.collection else blocks(connection, row)
     ):
         found += len(ids)
-        wide = block.astype(np.float32)
-        squares = np.einsum("ij,ij->i", wide, wide)
-        finite = np.isfinite(squares)
-        infinite += int((~finite).sum())
-        if space.normalised:
-            off = np.abs(np.sqrt(squares) - 1.0) > UNIT_TOLERANCE[space.dtype]
-            lengths += int((off & finite & (squares != 0.0)).sum())
+        wrong = impossible_vectors(
+            block.astype(np.float32), normalised=space.normalised, dtype=space.dtype
+        )
+        infinite += int(wrong[0].sum())
+        lengths += int(wrong[1].sum())
     if infinite:
         yield f"NaN, infinity or far too large a number: {infinite} of {vectors} vectors"
     if lengths:

@@ -9,7 +9,8 @@ Probabilistic Relevance Framework, 2009.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from math import log
 
 import numpy as np
@@ -17,19 +18,15 @@ from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
 from lookalike.stores.metadata import WEIGHTS, merge, searchable_texts
-from lookalike.stores.postgres.database import Connection
+from lookalike.stores.postgres.database import Connection, statement
 from lookalike.stores.postgres.encoding import IdArray, decode
 from lookalike.stores.records import Ids
 from lookalike.stores.text_analysis import (
     PREFIX,
     Phrase,
     TextMatch,
-    containing_phrases,
-    inner_words,
-    misspelt_words,
-    partial_phrases,
-    query_phrases,
-    similar_phrases,
+    matching_phrases,
+    occurrences,
 )
 
 MAX_TOKEN = 200
@@ -119,7 +116,8 @@ def search_text(
     """See `Snapshot.search_text`."""
     if k < 1:
         raise UsageError(f"k is {k}; ask for at least 1 hit")
-    phrases = [phrase for phrase in _phrases(connection, text, match) if phrase]
+    found = matching_phrases(text, match, partial(_known_words, connection))
+    phrases = [phrase for phrase in found if phrase]
     ids, scores = np.empty(0, np.int64), np.empty(0, np.float64)
     if phrases:
         rows = connection.execute(
@@ -153,7 +151,7 @@ def _ranked(
     matched = np.zeros(len(rows), np.bool_)
     for phrase in phrases:
         counts = np.array(
-            [[_occurrences(phrase, own) for own in kinds] for kinds in texts], np.float64
+            [[occurrences(phrase, own) for own in kinds] for kinds in texts], np.float64
         ).reshape(len(rows), len(WEIGHTS))
         hits = counts.any(axis=1)
         matched |= hits
@@ -165,39 +163,14 @@ def _ranked(
     return ids[matched], scores[matched]
 
 
-def _occurrences(phrase: Phrase, tokens: Sequence[str]) -> int:
-    """Return how often the tokens of a phrase follow each other in a text."""
-    prefix = phrase[-1] == PREFIX
-    words = phrase[:-1] if prefix else phrase
-    if len(words) == 1:
-        return (
-            sum(map(str.startswith, tokens, words * len(tokens)))
-            if prefix
-            else tokens.count(words[0])
-        )
-    ends = str.startswith if prefix else str.__eq__
-    size = len(words)
-    return sum(
-        tuple(tokens[at : at + size - 1]) == words[:-1] and ends(tokens[at + size - 1], words[-1])
-        for at in range(len(tokens) - size + 1)
-    )
-
-
-def _phrases(connection: Connection, text: str, match: TextMatch) -> list[Phrase]:
-    if match == "words":
-        return query_phrases(text)
-    if match == "parts":
-        return partial_phrases(text)
-    if match == "inside":
-        inner = inner_words(text)
-        patterns = [f"%{word}%" for word in inner]  # tokens have no wildcards but "_"
-        rows = connection.execute("SELECT word FROM words WHERE word LIKE ANY(%s)", (patterns,))
-        return containing_phrases(inner, (word for (word,) in rows))
-    words = misspelt_words(text)
-    if not words:
-        return []
-    lengths = sorted({len(word) + more for word in words for more in (-1, 0, 1)})
-    rows = connection.execute(
-        "SELECT word FROM words WHERE char_length(word) = ANY(%s) ORDER BY word", (lengths,)
-    )
-    return similar_phrases(words, (word for (word,) in rows))
+def _known_words(
+    connection: Connection, *, parts: Sequence[str] = (), lengths: Sequence[int] = ()
+) -> Iterator[str]:
+    """See `KnownWords`."""
+    condition = "word LIKE ANY(%s)" if parts else "char_length(word) = ANY(%s)"
+    patterns = [f"%{part}%" for part in parts]  # tokens have no wildcards but "_"
+    for (word,) in connection.execute(
+        statement(f"SELECT word FROM words WHERE {condition} ORDER BY word"),
+        ([*patterns, *lengths],),
+    ):
+        yield word

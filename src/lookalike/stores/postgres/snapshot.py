@@ -14,7 +14,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import LibraryDamaged, Outcome, UsageError
+from lookalike.errors import LibraryDamaged, Outcome
 from lookalike.stores.ann_index import Index
 from lookalike.stores.postgres import images as rows
 from lookalike.stores.postgres.database import (
@@ -35,6 +35,7 @@ from lookalike.stores.records import (
     Neighbours,
     Root,
     Space,
+    unknown_space,
 )
 from lookalike.stores.text_analysis import TextMatch
 from lookalike.vectors.similarity import Similarity
@@ -257,8 +258,7 @@ class PostgresSnapshot:
         """Return a space by key; `UsageError` for an unknown one."""
         row = self._state.spaces.get(key)
         if row is None:
-            known = ", ".join(self._state.spaces) or "none yet"
-            raise UsageError(f"no space {key!r} in this library; it has: {known}")
+            raise unknown_space(key, self._state.spaces)
         return row
 
     # Filters and texts. Their modules are imported on use: most searches need neither.

@@ -49,6 +49,7 @@ from lookalike.stores.records import (
     Root,
     Space,
     missing_vectors,
+    unknown_space,
 )
 from lookalike.stores.write_plan import Location, check_entries, without_repeats
 
@@ -211,7 +212,7 @@ class PostgresWriter:
         with self._commit():
             rows = self._spaces()
             if space not in rows:
-                raise UsageError(f"no space {space!r} in this library; it has: {', '.join(rows)}")
+                raise unknown_space(space, rows)
             chosen = rows[space]
             same = [row for row in rows.values() if row.space.name == chosen.space.name]
             self._delete_spaces(row for row in same if row != chosen)
