@@ -7,7 +7,7 @@
 PYTHON has `pip install czkawka==0.1.2 numpy pillow PyWavelets scipy scikit-learn tqdm matplotlib` and
 `pip install --no-deps imagededup==0.3.3.post2`: its hashes run without PyTorch, its network does not.
 imagededup compares with 10 of 64 bits by default. Its hashes are computed in one process here; czkawka uses
-all cores.
+all cores. Of more than 50,000 images its pairs are computed from its hashes with NumPy.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from math import comb
 from pathlib import Path
 from typing import Any
 from unittest import mock
+
+# Beyond this number of images imagededup takes hours: for each one it reads all hashes from text again.
+MAX_SEARCHED = 50_000
 
 Groups = Iterator[Sequence[Path]]
 """Files that are said to be copies of each other, in pairs or larger groups."""
@@ -46,14 +49,30 @@ def by_imagededup(files: list[Path], threshold: int) -> Groups:
 
     method = PHash(verbose=False)
     encodings = {str(file): method.encode_image(str(file)) for file in files}
+    encodings = {name: code for name, code in encodings.items() if code}
+    if len(files) > MAX_SEARCHED:
+        yield from within(encodings, threshold)
+        return
     found: dict[str, list[Any]] = method.find_duplicates(
-        encoding_map={name: code for name, code in encodings.items() if code},
-        max_distance_threshold=threshold,
+        encoding_map=encodings, max_distance_threshold=threshold
     )
     for one, others in found.items():
         for other in others:
             if one < other:
                 yield Path(one), Path(other)
+
+
+def within(encodings: dict[str, str], threshold: int) -> Groups:
+    """Return the pairs of hashes that differ in at most `threshold` bits: those of `find_duplicates`."""
+    import numpy as np
+
+    names = list(encodings)
+    codes = np.array([int(code, 16) for code in encodings.values()], np.uint64)
+    for start in range(0, len(codes), 256):
+        differing = np.bitwise_count(codes[start : start + 256, None] ^ codes[None, start:])
+        for one, other in zip(*np.nonzero(differing <= threshold), strict=True):
+            if one < other:
+                yield Path(names[start + one]), Path(names[start + other])
 
 
 def by_czkawka(files: list[Path], threshold: int) -> Groups:
