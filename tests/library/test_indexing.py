@@ -547,6 +547,11 @@ def test_exclusions_hold_in_later_runs_until_they_are_removed(
     assert library.add([photos], options=IndexOptions(no_exclude=("thumbs",))).indexed == 2
     library.add([photos], options=IndexOptions(no_exclude=("*.gif.*",)))
     assert found(library) == everything and library.info().roots[0].exclude == ()
+    draw(photos / "e\u0301" / "d.jpg", 1)  # decomposed, as macOS writes it
+    library.add([photos], options=IndexOptions(exclude=("\u00e9",)))
+    assert found(library) == everything
+    library.add([photos], options=IndexOptions(no_exclude=("e\u0301",)))
+    assert len(found(library)) == len(everything) + 1
 
 
 def test_exclusions_of_a_folder_hold_below_it_only(library: Library, photos: Path) -> None:

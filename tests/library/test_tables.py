@@ -90,6 +90,14 @@ def column(
         (["2024/5/1", "2024:05:02 10:00:00"], ",", ["2024-05-01", "2024-05-02T10:00:00"], None),
         (["192.168.100.100", "10.0.0.1"], ",", ["192.168.100.100", "10.0.0.1"], None),
         (["=1+1", "1E5"], ",", ["=1+1", "1E5"], None),
+        (["12 kg", "7.5kg"], ",", [12, 7.5], "'12 kg' is 12"),
+        (["(1,000.50)", "($3)", "4"], ",", ["(1,000.50)", "($3)", "4"], "'($3)', and the rows before"),
+        (["(1,000.50)", "-2.5", "4"], ",", [-1000.5, -2.5, 4], "'(1,000.50)' is -1000.5"),
+        (["1.200,-", "980,-"], ";", [1200, 980], "'1.200,-' is 1200"),
+        (["(1)", "(2)"], ",", ["(1)", "(2)"], None),
+        (["05/01/2024", "12/31/2024"], ",", ["05/01/2024", "12/31/2024"], "not the year first"),
+        (["2024-05-01 08:00:00+00", "0000-00-00"], ",", ["2024-05-01T08:00:00+00:00", None], None),
+        (["\\N", "5"], "\t", [None, 5], None),
     ],
 )  # fmt: skip
 def test_a_column_has_one_type_decided_from_all_of_its_cells(
@@ -134,6 +142,14 @@ def test_json_and_data_frames_have_one_type_a_column_too(library: Library, photo
     rows = [{"path": "a.jpg", "n": True}, {"path": "b.jpg", "n": "x"}]
     assert describe(library, rows).table_notes == ("n is text: row 2 has 'x', and row 1 has true",)
     assert kept(library, "n = 'true'") == ["a.jpg"]
+
+
+def test_odd_names_and_texts_of_json_lines(library: Library, photos: Path) -> None:
+    (photos / "t.jsonl").write_text('{"path": "b.jpg", "": 1, "\u00e9": "\\ud800"}\n', "utf-8")
+    describe(library, photos / "t.jsonl")
+    assert metadata(library)["b.jpg"] == {"": 1, "\u00e9": "?"}
+    assert kept(library, '"" = 1') == ["b.jpg"]
+    assert [hit.path for hit in library.search(sort="e\u0301", k=1)] == ["b.jpg"]
 
 
 def test_rows_of_one_image_are_joined(library: Library, photos: Path) -> None:
@@ -267,6 +283,8 @@ def test_images_are_found_by_all_ways_to_write_their_paths(tmp_path: Path) -> No
         "trip\\img_1.jpg",
         "trip/../trip//x.jpg ",
         "elsewhere.jpg",
+        (folder / composed[6]).as_uri(),
+        f"file:///C:/anna/photos/{composed[6]}",
     ]
     (folder / "t.csv").write_text(
         "path,n\n" + "".join(f"{r},{n}\n" for n, r in enumerate(rows)), "utf-8"
@@ -274,9 +292,10 @@ def test_images_are_found_by_all_ways_to_write_their_paths(tmp_path: Path) -> No
     with Library.create(folder) as library:
         options = IndexOptions(workers=1, metadata=folder / "t.csv")
         report = library.add([folder], extractors=["histogram"], options=options)
-        assert (report.described, report.unmatched_rows) == (9, 1)
+        assert (report.described, report.unmatched_rows, report.repeated_rows) == (9, 1, 2)
         assert report.unmatched_example == "elsewhere.jpg"
-        assert [metadata(library)[name] for name in names] == [{"n": n} for n in range(9)]
+        said = [metadata(library)[name]["n"] for name in names]
+        assert said == [0, 1, 2, 3, 4, 5, [6, 10, 11], 7, 8]
         for name in (names[0], composed[0]):
             assert [hit.path for hit in library.search(Path(name), k=1)] == [names[0]]
             assert len(list(library.files(below=folder / name))) == 1

@@ -203,7 +203,7 @@ CAPTIONS = {
     6: "Die Straße nach Köln", 7: "İstanbul'da gün batımı", 8: "שָׁלוֹם עולם",
     9: "مُحَمَّد في المدينة", 10: "हिन्दी किताब", 11: "party 🎉 in 🇩🇪",
     12: "Sommerkleid aus Leinen", 13: "IMG_2041 Æbleskiver smørrebrød",
-    14: "Йога зимой, ёлка", 15: "京都の寺",
+    14: "Йога зимой, ёлка", 15: "京都の寺", 16: "๒๕๖๗ Hawaiʻi", 17: "35mm lens, tshirt", 18: "5 kg bag",
 }  # fmt: skip
 
 
@@ -235,6 +235,8 @@ def captions(
         ("שלום", [8]), ("שָׁלוֹם", [8]), ("محمد", [9]), ("हिन्दी", [10]),
         ("🎉", [11]), ("🇩🇪", [11]), ("🇩🇰", []), ("party🎉", [11]), ("2041", [13]), ("img_2041", [13]),
         ("aebleskiver", [13]), ("smorrebrod", [13]), ("smoerrebroed", [13]), ("йога", [14]), ("елка", [14]),
+        ("2567", [16]), ("๒๕๖๗", [16]), ("hawaii", [16]), ("Hawaiʻi", [16]), ("35 mm", [17]),
+        ("t-shirt", [17]), ("5kg", [18]),
     ],
 )  # fmt: skip
 def test_words_of_all_scripts_are_found_by_parts(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from lookalike.errors import UsageError
 
 
 class Globs:
-    """Patterns for paths relative to the source, with "/" as separator, ignoring case.
+    """Patterns for paths relative to the source, with "/" as separator, ignoring case and Unicode form.
 
     `*` and `?` stay within one name, `**` crosses folders, `[abc]` and `[!abc]` are sets. A pattern
     without "/" is compared with the name at any depth (`*.jpg`, `thumbs`), one with "/" with the
@@ -65,12 +66,17 @@ def anchored(glob: str, below: str) -> str:
 def _matches(
     names: re.Pattern[str] | None, paths: re.Pattern[str] | None, relative: str, name: str
 ) -> bool:
-    return (names is not None and names.fullmatch(name) is not None) or (
-        paths is not None and paths.fullmatch(relative) is not None
+    return (names is not None and names.fullmatch(_composed(name)) is not None) or (
+        paths is not None and paths.fullmatch(_composed(relative)) is not None
     )
 
 
+def _composed(text: str) -> str:
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
 def _compile(globs: Sequence[str]) -> tuple[re.Pattern[str] | None, re.Pattern[str] | None]:
+    globs = [_composed(glob) for glob in globs]
     names = [_translate(glob) for glob in globs if "/" not in glob]
     paths = [_translate(glob.removeprefix("./").lstrip("/")) for glob in globs if "/" in glob]
     return _any_of(names), _any_of(paths)

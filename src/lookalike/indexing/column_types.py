@@ -13,6 +13,7 @@ text.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -23,10 +24,12 @@ from lookalike.stores.filter_semantics import comparable, is_date
 
 Cell: TypeAlias = str | int | float | bool | None
 
-MISSING = frozenset({"", "NaN", "nan", "NULL", "null", "None", "<NA>", "NaT"})
+MISSING = frozenset({"", "NaN", "nan", "NULL", "null", "None", "<NA>", "NaT", "\\N"})
 """Cells without a value, in every column."""
 
-MISSING_IN_TYPED = frozenset({"na", "n/a", "#n/a", "nil", "-", "–", "—"})
+MISSING_IN_TYPED = frozenset(
+    {"na", "n/a", "#n/a", "nil", "-", "–", "—", "0000-00-00", "0000-00-00 00:00:00"}
+)
 """Further ones, in lower case, in columns that are not text."""
 
 BOOLEANS = {
@@ -34,6 +37,9 @@ BOOLEANS = {
     for value in (True, False)
     for word in (str(value), str(value).lower(), str(value).upper())
 }
+
+# Dates in another order, which no filter compares as dates.
+_OTHER_DATE = re.compile(r"\d{1,2}([./-])\d{1,2}\1(?:\d\d){1,2}(?:,? \d.*)?")
 
 CLEARLY_TEXT = 1000
 """Cells after which a column with hardly anything but texts is looked at no further."""
@@ -44,7 +50,7 @@ class Column:
     """Types of the cells of one column, counted row by row.
 
     filled         cells with a value
-    counts         cells that are a boolean, a date, or look like a number
+    counts         cells that are a boolean, a date, look like a number, or are a date in another order
     others         by type, the first cell that is not of that type, and why
     point, comma   whether all cells are numbers if the decimal separator is a point, or a comma
     unit           the currency of all cells so far, "" for none; None before the first number
@@ -78,6 +84,11 @@ class Column:
         looks_so = read.point is not None or read.comma is not None
         reason = self._why_no_number(row, text, read) if self.point or self.comma else ""
         self._count("number", looks_so, row, text)
+        if _OTHER_DATE.fullmatch(text):
+            self.counts["other date"] += 1
+            self.others.setdefault(
+                "other date", f"row {row} has '{shortened(text)}', not the year first"
+            )
         if reason or not looks_so:
             self.point = self.comma = False
             self.others.setdefault("number", reason)

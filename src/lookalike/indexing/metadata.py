@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path, PureWindowsPath
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from lookalike.indexing.tables import CheckedTable, path_key
 from lookalike.stores.interface import Root, Snapshot, Store, Writer
@@ -127,9 +128,9 @@ def join(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
 class Places:
     """Finds images by the paths of a table.
 
-    Paths are relative to the table's folder, or else to a root, or absolute; with backslashes, too. Composed
-    and decomposed names are the same. A path of another Windows computer means the image whose path continues
-    in the same way below a folder with the root's name.
+    Paths are relative to the table's folder, or else to a root, or absolute; with backslashes or as file://
+    URLs, too. Composed and decomposed names are the same. A path of another Windows computer means the image
+    whose path continues in the same way below a folder with the root's name.
     """
 
     def __init__(self, snapshot: Snapshot, folder: Path) -> None:
@@ -168,12 +169,14 @@ class Places:
     def _other_places(self, path: str, root: Root) -> list[str]:
         """Return where an image may be below a root, in all spellings of its path."""
         plain = path.strip().replace("\\", "/")
-        places = [relative(base / plain, root.path) for base in self._bases]
+        if plain.startswith("file:"):
+            plain = unquote(urlsplit(plain).path)
+        places = [relative(base / one, root.path) for base in self._bases for one in (plain, path)]
         if Path(plain).is_absolute():
             places.append(relative(self._resolve(plain), root.path))
-        windows = PureWindowsPath(path.strip())
-        if windows.drive and root.path.name in windows.parts:
-            names = [*windows.parts]
+        names = plain.split("/")
+        elsewhere = plain.startswith("//") or PureWindowsPath(plain.lstrip("/")).drive
+        if elsewhere and root.path.name in names:
             last = len(names) - 1 - names[::-1].index(root.path.name)
             places.append("/".join(names[last + 1 :]))
         return [one for place in dict.fromkeys(places) if place for one in spellings(place)]

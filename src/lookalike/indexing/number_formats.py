@@ -1,4 +1,4 @@
-"""Numbers as people and spreadsheets write them: separators of either kind, and a currency."""
+"""Numbers as people and spreadsheets write them: separators of either kind, and a currency or unit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ Decimal: TypeAlias = Literal[".", ","]
 MAX_DIGITS = 300
 """Digits of a number; a float has a range of 308."""
 
-_CURRENCIES = frozenset(
+# Codes and signs of currencies, and units of goods and photos that no code of an article ends with.
+_UNITS = frozenset(
     [
         "eur",
         "usd",
@@ -71,6 +72,21 @@ _CURRENCIES = frozenset(
         "rm",
         "rp",
         "%",
+        "kg",
+        "mg",
+        "lb",
+        "lbs",
+        "oz",
+        "km",
+        "cm",
+        "mm",
+        "ml",
+        "cl",
+        "px",
+        "mp",
+        "kb",
+        "mb",
+        "gb",
     ]
 )
 _BLANKS = " \u00a0\u2009\u202f"
@@ -83,7 +99,9 @@ _NUMBER = re.compile(
 _EXPONENT = r"(?:[eE][-+]\d+)?"
 PLAIN = re.compile(rf"-?(?:0|[1-9]\d*)(?:\.\d+(?:[eE][-+]?\d+)?|{_EXPONENT})?")
 
-
+# Amounts below zero, of accountants; "(12)" is rather the number of something.
+_BRACKETED = re.compile(r"\((?=.*[^\d)])([^()+−-]+)\)")
+_NO_CENTS = re.compile(r"(?<=\d)([.,])[-–—](?=\Z|\s)")  # 1.200,-
 _GROUPED = re.compile(r"-?[1-9]\d{0,2}\.\d{3}")
 
 
@@ -107,7 +125,7 @@ class Reading:
     """The numbers that the text of a cell may stand for.
 
     point, comma  its value if the decimal separator is a point or a comma; None if it is no such number
-    unit          its currency, "" without one
+    unit          its currency or unit, "" without one
     code          it has leading zeros
     """
 
@@ -131,7 +149,9 @@ def read_number(text: str) -> Reading:
         number = float(text)
         grouped = _GROUPED.fullmatch(text) and int(text.replace(".", ""))
         return Reading(number if math.isfinite(number) else None, grouped or None)
-    found = _NUMBER.fullmatch(text)
+    if bracketed := _BRACKETED.fullmatch(text):
+        text = f"-{bracketed[1]}"
+    found = _NUMBER.fullmatch(_NO_CENTS.sub(r"\g<1>00", text))
     if found is None:
         return NO_NUMBER
     before, after, body = found["before"] or "", found["after"] or "", found["body"]
@@ -147,7 +167,7 @@ def _is_unit(text: str) -> bool:
     symbols = [unicodedata.category(character) == "Sc" for character in text]
     if any(symbols):  # € and US$
         return all(s or c.isalpha() for c, s in zip(text, symbols, strict=True))
-    return not text or text.rstrip(".").casefold() in _CURRENCIES
+    return not text or text.rstrip(".").casefold() in _UNITS
 
 
 def _value(body: str, decimal: Decimal, *, minus: bool) -> float | None:

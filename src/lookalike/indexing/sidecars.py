@@ -284,8 +284,9 @@ def read_sidecar(found: FoundFile, kind: str) -> dict[str, Any]:
 
 
 def strict_json(text: str) -> Any:
-    """Return the value of a JSON text. ValueError also for NaN and Infinity, which Python's parser accepts
-    but JSON does not have, and for numbers so large that they would become infinite."""
+    """Return the value of a JSON text, with "?" for lone surrogates. ValueError also for NaN and Infinity,
+    which Python's parser accepts but JSON does not have, and for numbers so large that they would become
+    infinite."""
 
     def refuse(name: str) -> None:
         raise ValueError(f"not JSON: {name}")
@@ -296,7 +297,10 @@ def strict_json(text: str) -> Any:
             raise ValueError(f"too large a number: {number[:20]}")
         return value
 
-    return json.loads(text, parse_constant=refuse, parse_float=finite)
+    value = json.loads(text, parse_constant=refuse, parse_float=finite)
+    if "\\ud" in text.lower():
+        value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+    return value
 
 
 def reason(error: Exception) -> str:

@@ -19,6 +19,7 @@ from lookalike.indexing.report import IndexOptions
 from lookalike.object_storage import WEB_ROOT, info, is_address_list, is_url, is_web, shown
 from lookalike.stores.interface import FileState, Root
 from lookalike.stores.paths import existing_path, relative_path
+from lookalike.stores.text_analysis import compose
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ def exclude_below(source: Source, options: IndexOptions) -> Source:
     """
     globs = list(source.root.exclude)
     for glob in options.no_exclude:
-        found = next((one for one in (glob, anchored(glob, source.below)) if one in globs), None)
+        wanted = compose(glob), compose(anchored(glob, source.below))
+        found = next((one for one in globs if compose(one) in wanted), None)
         if found is None:
             there = ", ".join(map(repr, globs)) or "none"
             raise UsageError(f"{glob!r} is not excluded from {source.root.path}; excluded: {there}")

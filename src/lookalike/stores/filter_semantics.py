@@ -94,7 +94,7 @@ _FULL_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d
 
 _WRITTEN_DATE = re.compile(
     r"(\d{4})([-/:])(\d\d?)\2(\d\d?)"
-    r"(?:[T ] ?(\d\d?):(\d\d)((?::\d\d(?:\.\d+)?)?)(?: ?(Z|UTC|[+-]\d\d:?\d\d))?)?"
+    r"(?:[T ] ?(\d\d?):(\d\d)((?::\d\d(?:\.\d+)?)?)(?: ?(Z|UTC|[+-]\d\d(?::?\d\d)?))?)?"
 )
 _ZONE = re.compile(r"\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)")
 
@@ -114,7 +114,7 @@ def comparable(text: str) -> str:
     if hour is None:
         return date
     if zone and zone not in ("Z", "UTC"):
-        zone = f"{zone[:3]}:{zone[-2:]}"
+        zone = f"{zone[:3]}:{zone[3:].strip(':') or '00'}"
     return f"{date}T{hour:0>2}:{minute}{seconds}{'Z' if zone == 'UTC' else zone or ''}"
 
 

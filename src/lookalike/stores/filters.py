@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from lookalike.errors import UsageError
+from lookalike.stores.text_analysis import compose
 
 Value: TypeAlias = str | float
 """A text, or a number: an int where a float would lose digits (`exact_number`)."""
@@ -157,6 +158,7 @@ def resolve_fields(expression: Expression, names: Mapping[str, Field]) -> dict[s
 
 def resolve_field(name: str, names: Mapping[str, Field]) -> Field:
     """Return the field of that name, or of the only one that differs in case alone; `UsageError`."""
+    name = compose(name)
     prefix, _, own = name.partition("file.")
     if name in names:
         return names[name]

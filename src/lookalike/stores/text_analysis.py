@@ -2,7 +2,8 @@
 
 * Composed and decomposed, full-width and half-width forms, upper and lower case are one (NFKC, case folding).
 * Accents do not matter in Latin, Greek and Cyrillic, nor vowel points in Hebrew and Arabic. `ß` is `ss`; `ü`
-  is `u` and `ue`, and so on. Marks that make another letter (kana, Thai, Indic scripts) stay.
+  is `u` and `ue`, and so on; digits of other scripts are those of ASCII, too. Marks that make another
+  letter (kana, Thai, Indic scripts) stay.
 * Scripts written without blanks between words (Chinese, Japanese, Korean, Thai, Lao, Khmer, Burmese), and
   emoji, become one token for each character; a query finds the same characters in a row, as a phrase.
 """
@@ -64,7 +65,11 @@ _LETTERS = str.maketrans(
     }
 )  # fmt: skip
 _TRANSCRIPTIONS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"})
-_TRANSCRIBED = re.compile("[äöüåø]")
+_APOSTROPHES = "\u02b9-\u02bf"  # letters to Unicode: Hawaiʻi
+_TRANSCRIBED = re.compile(rf"[äöüåø{_APOSTROPHES}]|[^\D0-9]")
+# Words of a query that texts may write in one, and a number with its unit.
+_JOINED = re.compile(rf"{_WORD}(?:['’‐-]{_WORD})+|(?<![\w.,])\d+ [a-z]{{1,3}}(?!\w)")
+_WITH_UNIT = re.compile(r"(\d+)([a-z]{1,3})")
 # Long runs of letters without spaces are split where no text has all of a run: Japanese where the script
 # changes, the others into pieces of two or four characters, about a word.
 _PIECES = re.compile(
@@ -206,6 +211,10 @@ def _exact(text: str) -> Iterator[Phrase]:
             yield parts
             if len(parts) == 1:
                 yield from ((form,) for form in _singular_and_plural(parts[0]))
+            if with_unit := _WITH_UNIT.fullmatch(word):
+                yield with_unit.groups()
+    for joined in _JOINED.findall(_fold_case(text)):
+        yield (_fold_marks(re.sub("['’‐ -]", "", joined)),)
 
 
 def _partial(text: str) -> Iterator[Phrase]:
@@ -245,7 +254,8 @@ def _fold_marks(folded: str) -> str:
 
 
 def _transcribed(word: str) -> str:
-    return _fold_marks(word.translate(_TRANSCRIPTIONS))
+    plain = re.sub(f"[{_APOSTROPHES}]", "", word.translate(_TRANSCRIPTIONS))
+    return _fold_marks(re.sub(r"[^\D0-9]", lambda one: str(unicodedata.decimal(one[0])), plain))
 
 
 def _singular_and_plural(word: str) -> list[str]:
