@@ -21,8 +21,8 @@ def points(*corners: tuple[float, float]) -> Outline:
     return np.asarray(corners, dtype=np.float64)
 
 
-def smooth(corners: Points | Outline, *, closed: bool = True, steps: int = 8) -> Outline:
-    """Return a Catmull-Rom curve through the corners, `steps` points per segment.
+def smooth(corners: Points | Outline, *, closed: bool = True) -> Outline:
+    """Return a Catmull-Rom curve through the corners, eight points per segment.
 
     Repeat a corner to make the curve sharp there.
     """
@@ -32,7 +32,7 @@ def smooth(corners: Points | Outline, *, closed: bool = True, steps: int = 8) ->
     else:
         padded = np.concatenate([p[:1], p, p[-1:]])
         before, p, after, last = padded[:-3], padded[1:-2], padded[2:-1], padded[3:]
-    t = (np.arange(steps) / steps)[None, :, None]
+    t = (np.arange(8) / 8)[None, :, None]
     a, b, c, d = (q[:, None, :] for q in (before, p, after, last))
     curve = 0.5 * (
         2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3
@@ -111,9 +111,9 @@ def transformed(
     return shifted
 
 
-def mirrored(outline: Outline, x: float = 0.5) -> Outline:
-    """Return the mirror image about the vertical line through `x`."""
-    return (outline * (-1, 1) + (2 * x, 0))[::-1]
+def mirrored(outline: Outline) -> Outline:
+    """Return the mirror image about the vertical line through the middle."""
+    return (outline * (-1, 1) + (1, 0))[::-1]
 
 
 def symmetric(right: Points | Outline) -> Outline:

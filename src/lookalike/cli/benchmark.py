@@ -149,7 +149,9 @@ def pca(
         raise click.UsageError(f"--keep takes numbers such as 256,64, not {keep!r}") from error
     with open_library.open_library(library) as opened, opened.snapshot() as snapshot:
         spaces = select_spaces(snapshot, [extractor] if extractor else [])
-        full = [space for space in spaces if extractor or _is_full(space)]
+        full = [
+            one for one in spaces if extractor or (one.boxes is None and one.projection is None)
+        ]
         if not full:
             raise UsageError("the library has no vectors that are not reduced or of regions")
         space = max(full, key=lambda one: one.dim)
@@ -176,10 +178,6 @@ def pca(
         ]
         rows.append([*cells, *(f"{value:.3f}" for value in (one.AP, one.P1) if value is not None)])
     output.table(titles, rows, right="r" * len(titles), stretch=0)
-
-
-def _is_full(space: Space) -> bool:
-    return space.boxes is None and space.projection is None
 
 
 @command.command("search")

@@ -5,7 +5,6 @@ The options of a query are made from the fields of `Query`.
 
 from __future__ import annotations
 
-import functools
 import math
 import shlex
 import sys
@@ -157,11 +156,6 @@ def standard_input() -> bytes:
     if not data:
         raise UsageError("'-' is an image on standard input, but standard input is empty")
     return data
-
-
-def once(read: Callable[[], bytes]) -> Callable[[], bytes]:
-    """Return a function that reads once and then repeats the result, for several `-` in one query."""
-    return functools.cache(read)
 
 
 def _vector(file: Path) -> Term:

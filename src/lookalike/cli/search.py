@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import sys
@@ -85,7 +86,7 @@ def command(
     words = (query_parameters[name] for name in ("terms", "images", "negatives"))
     if prestart.names_a_file(word for several in words for word in several):
         prestart.start_workers(ctx, 1)
-    stdin = query_options.once(query_options.standard_input)
+    stdin = functools.cache(query_options.standard_input)  # for several `-` in one query
     query = query_options.build_query(stdin=stdin, **query_parameters)
     with open_library.open_library(library, _images_of([query])) as opened:
         hits = opened.search(query)

@@ -17,7 +17,7 @@ from lookalike.errors import UsageError
 from lookalike.feedback import Judgement
 from lookalike.query import OPTIONS, Hits, Query, QueryImage, Term
 from lookalike.search.query_parser import WEIGHT
-from lookalike.stores.filters import FieldStats
+from lookalike.stores.filters import FieldStats, quote_value
 from lookalike.stores.records import Decision, DecisionKind, Image
 from lookalike.wire import decode
 from lookalike.wire.http import (
@@ -82,7 +82,7 @@ def id_of(connection: Connection, image: int | Path | str) -> int:
     """Return the id of an image, which may be named by its path in the library."""
     if isinstance(image, int):
         return image
-    where = f"path = {quoted(Path(image).as_posix())}"
+    where = f"path = {quote_value(Path(image).as_posix())}"
     found = connection.get("/api/images", {"where": where, "k": 1})["images"]
     if not found:
         raise UsageError(f"there is no file {image} here, and no such path in the library")
@@ -95,7 +95,7 @@ def ids_below(connection: Connection, path: Path | str) -> list[int]:
     whole = Path(path).as_posix()
     if match := re.fullmatch(r"id:(\d{1,18})", whole, re.ASCII):
         return [int(match[1])]
-    where = f"path = {quoted(whole)} or path like {quoted(whole + '/%')}"
+    where = f"path = {quote_value(whole)} or path like {quote_value(whole + '/%')}"
     if whole == ".":
         where = "size >= 0"
     found = [
@@ -108,11 +108,6 @@ def ids_below(connection: Connection, path: Path | str) -> list[int]:
     if not found:
         raise UsageError(f"the library has no image at {path}")
     return found
-
-
-def quoted(text: str) -> str:
-    """Return a text as filters write it."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def to_params(connection: Connection, query: Query) -> dict[str, Any]:

@@ -71,11 +71,7 @@ def nearest_neighbours(points: Floats, k: int) -> tuple[NDArray[np.int64], NDArr
 
 
 def measure_preservation(
-    vectors: Floats,
-    positions: Floats,
-    *,
-    neighbours: int = NEIGHBOURS,
-    sample_size: int = SAMPLE_SIZE,
+    vectors: Floats, positions: Floats, *, neighbours: int = NEIGHBOURS
 ) -> NeighbourhoodPreservation:
     """Measure how well positions (n, 2) preserve the Euclidean neighbours of vectors (n, dim).
 
@@ -87,7 +83,7 @@ def measure_preservation(
     k = min(neighbours, (count - 1) // 2)
     if k < 1:
         return NeighbourhoodPreservation(1.0, 1.0, 1.0, 0, count)
-    sample = np.unique(np.linspace(0, count - 1, min(sample_size, count)).astype(np.int64))
+    sample = np.unique(np.linspace(0, count - 1, min(SAMPLE_SIZE, count)).astype(np.int64))
     truth, map_ = np.asarray(vectors, np.float64), np.asarray(positions, np.float64)
     intruders = missing = same = 0.0
     for start in range(0, len(sample), 64):

@@ -16,7 +16,7 @@ from lookalike.evaluation.collection import (
     content_codes,
     select_spaces,
 )
-from lookalike.evaluation.edits import EDITS, WARMER, Edit
+from lookalike.evaluation.edits import EDITS, WARMER
 from lookalike.evaluation.file_vectors import vectors_of
 from lookalike.evaluation.ground_truth import Note, count_note
 from lookalike.evaluation.invariance import EditWorker
@@ -81,10 +81,9 @@ def self_test(
     *,
     extractors: Sequence[str] = (),
     count: int = SAMPLE_SIZE,
-    edits: Sequence[Edit] = SELF_TEST_EDITS,
     progress: Progress | None = None,
 ) -> SelfTest:
-    """Edit `count` evenly spaced images in each of these ways and search with the results.
+    """Edit `count` evenly spaced images in the ways of `SELF_TEST_EDITS` and search with the results.
 
     An image with the same content as the original counts as the original. Images are edited at no more
     than 1024 pixels a side. Raises UsageError if none of them can be read.
@@ -98,7 +97,7 @@ def self_test(
         collection, notes = collect(snapshot, spaces, folder=opened.folder)
         rows = np.unique(np.linspace(0, len(collection) - 1, count).round().astype(np.int64))
         loaded = [opened.library.extractor(space.name) for space in spaces]
-        vectors, readable = _edited_vectors(spaces, loaded, collection, rows, edits, progress)
+        vectors, readable = _edited_vectors(spaces, loaded, collection, rows, progress)
         if not len(readable):
             raise UsageError("none of the images can be read: are the files still there?")
         notes += count_note(
@@ -108,12 +107,12 @@ def self_test(
         )
         content = content_codes(snapshot, collection)
         found = [
-            _measure(snapshot, space, collection, readable, vectors[space.key], edits, content)
+            _measure(snapshot, space, collection, readable, vectors[space.key], content)
             for space in spaces
         ]
     return SelfTest(
         tuple(sorted(found, key=lambda one: -one.overall(1))),
-        tuple(edit.name for edit in edits),
+        tuple(edit.name for edit in SELF_TEST_EDITS),
         len(readable),
         len(collection),
         (*opened.notes, *notes),
@@ -125,23 +124,22 @@ def _edited_vectors(
     extractors: Sequence[Extractor],
     collection: Collection,
     rows: NDArray[np.int64],
-    edits: Sequence[Edit],
     progress: Progress | None,
 ) -> tuple[dict[str, list[list[Vector | None]]], NDArray[np.int64]]:
     """Return the vectors of all edits of every readable image by space key, and the rows of these images.
 
     Each image is decoded and edited once for all extractors.
     """
-    work = EditWorker(Extraction.of(extractors), tuple(edits), original=False)
+    work = EditWorker(Extraction.of(extractors), SELF_TEST_EDITS, original=False)
     made: dict[str, list[list[Vector | None]]] = {space.key: [] for space in spaces}
     readable: list[int] = []
     limits = Limits()
     # A file takes one extraction per edit.
-    limits = replace(limits, timeout=(1 + len(edits)) * limits.timeout)
+    limits = replace(limits, timeout=(1 + len(SELF_TEST_EDITS)) * limits.timeout)
     files = [str(collection.files[row]) for row in rows.tolist()] if collection.files else []
     with Pool(work, limits=limits, on_failure=EditWorker.failed) as pool:
         for at, edited in enumerate(pool.map(files)):
-            if len(edited.results) == len(edits):
+            if len(edited.results) == len(SELF_TEST_EDITS):
                 readable.append(int(rows[at]))
                 for space, extractor in zip(spaces, extractors, strict=True):
                     vectors = vectors_of(extractor, edited.results, unit=space.normalised)
@@ -157,13 +155,12 @@ def _measure(
     collection: Collection,
     rows: NDArray[np.int64],
     edited: Sequence[Sequence[Vector | None]],
-    edits: Sequence[Edit],
     content: NDArray[np.int64],
 ) -> CopyRecall:
     ranks: dict[str, NDArray[np.int64]] = {}
     shares: list[float] = []
     among = None if len(collection) == space.count else collection.ids
-    for number, edit in enumerate(edits):
+    for number, edit in enumerate(SELF_TEST_EDITS):
         vectors = [one[number] for one in edited]
         queries = np.stack([np.zeros(space.dim, np.float32) if v is None else v for v in vectors])
         k = min(CUTOFF, len(collection))

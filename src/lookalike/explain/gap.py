@@ -107,8 +107,6 @@ def find_gap(
     second: str = NETWORK,
     *,
     pairs: int = 8,
-    max_images: int = MAX_IMAGES,
-    seed: int = 0,
 ) -> Gap:
     """Return the pairs of a library's images on which two measures disagree most.
 
@@ -130,10 +128,10 @@ def find_gap(
             raise UsageError(
                 f"too few images have both {first} and {second} vectors: index more of them"
             )
-        if total > max_images:
-            ids = ids[np.linspace(0, total - 1, max_images).astype(np.int64)]
+        if total > MAX_IMAGES:
+            ids = ids[np.linspace(0, total - 1, MAX_IMAGES).astype(np.int64)]
         vectors = [each.vectors(snapshot, ids) for each in measures]
-        found = compare(vectors[0], vectors[1], pairs=pairs, seed=seed)
+        found = compare(vectors[0], vectors[1], pairs=pairs)
         wanted = {int(ids[row]) for side in found.only for pair in side for row in pair[:2]}
         images = snapshot.images(wanted)
         roots = {root.id: root.path for root in snapshot.roots()}

@@ -14,7 +14,7 @@ import numpy as np
 from lookalike.errors import LookalikeError
 from lookalike.extractors.interface import RunsIn, Vectors
 from lookalike.extractors.onnx_graph import with_outputs
-from lookalike.extractors.runtime import RuntimeInfo, Session, run_all
+from lookalike.extractors.runtime import Session, run_all
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.vectors.similarity import Similarity
 
@@ -65,10 +65,6 @@ class BuiltinExtractor:
     def concurrency(self) -> tuple[int, int]:
         """See `ConcurrentExtractor`."""
         return self._loaded().concurrency()
-
-    def runtime_info(self) -> RuntimeInfo:
-        """Return how it runs here: provider, threads, batch."""
-        return self._loaded().info()
 
     @property
     def model(self) -> Path:

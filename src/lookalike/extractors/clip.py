@@ -27,7 +27,7 @@ from lookalike.extractors.onnx_encoder import (
 )
 from lookalike.extractors.onnx_graph import Graph, read_graph
 from lookalike.extractors.preprocessing import Preprocessing, read_preprocessing
-from lookalike.extractors.runtime import Array, RuntimeInfo, Session
+from lookalike.extractors.runtime import Array, Session
 from lookalike.extractors.tokenizer import Tokenizer, read_rules
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.models.presets import DEFAULT_CLIP
@@ -106,10 +106,6 @@ class ClipExtractor:
     def concurrency(self) -> tuple[int, int]:
         """See `ConcurrentExtractor`."""
         return self._session.concurrency()
-
-    def runtime_info(self) -> RuntimeInfo:
-        """Return how the image side runs here: provider, threads, batch."""
-        return self._session.info()
 
     @property
     def model(self) -> Path:

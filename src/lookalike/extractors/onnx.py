@@ -23,7 +23,7 @@ from lookalike.extractors.onnx_encoder import (
 )
 from lookalike.extractors.onnx_graph import Graph, read_graph
 from lookalike.extractors.preprocessing import Preprocessing, read_preprocessing
-from lookalike.extractors.runtime import RuntimeInfo, Session
+from lookalike.extractors.runtime import Session
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.models.files import ModelFiles
 from lookalike.models.spec import ModelSpec, parse_spec, read_json
@@ -83,10 +83,6 @@ class OnnxExtractor:
     def concurrency(self) -> tuple[int, int]:
         """See `ConcurrentExtractor`."""
         return self._session.concurrency()
-
-    def runtime_info(self) -> RuntimeInfo:
-        """Return how the network runs here: provider, threads, batch."""
-        return self._session.info()
 
     @property
     def model(self) -> Path:

@@ -129,15 +129,10 @@ class Session:
         self.path = path
         self.inputs = {port.name: port for port in map(_port, session.get_inputs())}
         self.outputs = {port.name: port for port in map(_port, session.get_outputs())}
-        self._provider = str(session.get_providers()[0])
-        self._on_cpu = self._provider == "CPUExecutionProvider"
+        self._on_cpu = session.get_providers()[0] == "CPUExecutionProvider"
         self.batch = 1 if single_images else batch if self._on_cpu else _GPU_BATCH
         self._run_options: Any = runtime.RunOptions()
         self._run_options.only_execute_path_to_fetches = True
-
-    def info(self) -> RuntimeInfo:
-        """Return provider, threads and batch."""
-        return RuntimeInfo(self._provider, self._threads, self.batch)
 
     def metadata(self) -> dict[str, str]:
         """Return the custom metadata in the model file."""

@@ -18,7 +18,6 @@ from lookalike.errors import MissingExtra, UnknownExtractor, UsageError
 from lookalike.extractors.classifier_head import ClassifierHead, reproduces
 from lookalike.extractors.interface import RunsIn, Vectors
 from lookalike.extractors.preprocessing import Preprocessing, read_preprocessing
-from lookalike.extractors.runtime import RuntimeInfo
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.vectors.similarity import Similarity, normalise
 
@@ -67,12 +66,6 @@ class TimmExtractor:
         if not batches:
             return np.zeros((0, self.dim), np.float32)
         return normalise(np.concatenate([self._features(batch) for batch in batches]))
-
-    def runtime_info(self) -> RuntimeInfo:
-        """Return how the network runs here: device, threads, batch."""
-        return RuntimeInfo(
-            f"PyTorch {self._device}", int(self._torch.get_num_threads()), _BATCH[self._device]
-        )
 
     def class_words(self) -> ClassWords:
         """See `ClassifierExtractor`."""

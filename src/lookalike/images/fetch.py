@@ -119,19 +119,13 @@ def fetch_url(
     return _request("GET", url, limits, resolve, public).body
 
 
-def validator_of(
-    url: str,
-    limits: FetchLimits,
-    *,
-    resolve: Resolver = resolve_host,
-    public: Callable[[str], bool] = may_fetch,
-) -> tuple[int, str]:
+def validator_of(url: str, limits: FetchLimits) -> tuple[int, str]:
     """Return size and validator of the content of a URL, without fetching it.
 
     The validator is the ETag or, without one, the time of the last modification; 0 and "" for what the
     server does not tell. Raises as `fetch_url`.
     """
-    answer = _request("HEAD", url, limits, resolve, public)
+    answer = _request("HEAD", url, limits, resolve_host, may_fetch)
     length = answer.headers.get("Content-Length") or ""
     validator = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
     return int(length) if length.isdecimal() and len(length) < 16 else 0, validator

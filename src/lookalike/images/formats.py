@@ -77,7 +77,6 @@ FORMATS = {
 }
 # fmt: on
 
-BROWSER_FORMATS = frozenset({"jpeg", "png", "gif", "bmp", "webp", "avif", "ico"})
 """What every browser shows as it is."""
 
 VIDEO_FORMATS = frozenset(kind for kind, one in FORMATS.items() if one.demuxer)

@@ -53,9 +53,9 @@ def page_digest(digest: bytes, page: str) -> bytes:
     return hashlib.sha256(digest + f"#{number}".encode()).digest()
 
 
-def further_pages(count: int, *, limit: int = MAX_PAGES) -> tuple[str, ...]:
-    """Return the pages after the first of a document of `count` pages, at most `limit` of all pages."""
-    return tuple(str(number) for number in range(2, min(count, limit) + 1))
+def further_pages(count: int) -> tuple[str, ...]:
+    """Return the pages after the first of a document of `count` pages, at most `MAX_PAGES` with it."""
+    return tuple(str(number) for number in range(2, min(count, MAX_PAGES) + 1))
 
 
 def chosen_frames(count: int) -> tuple[str, ...]:

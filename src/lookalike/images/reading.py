@@ -159,11 +159,11 @@ def open_original(path: str | os.PathLike[str]) -> int:
         return os.open(path, _OPEN_FLAGS)
 
 
-def content_of(name: str, data: bytes, mtime_ns: int = 0) -> Content:
+def content_of(name: str, data: bytes) -> Content:
     """Return the content of a file that was read elsewhere. Raises ImageError as `read` does."""
     if refused := refusal(name, data[:HEAD_BYTES], len(data)):
         raise refused
-    return Content(data, hashlib.sha256(data).digest(), len(data), mtime_ns)
+    return Content(data, hashlib.sha256(data).digest(), len(data), 0)
 
 
 def is_access_failure(outcome: Outcome, reason: str) -> bool:

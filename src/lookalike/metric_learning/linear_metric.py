@@ -5,7 +5,6 @@ Takes seconds and needs no PyTorch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -261,7 +260,7 @@ def _prepare(vectors: Vectors, reduction: LinearMap | None) -> Vectors:
     return unit if reduction is None else reduction(unit)
 
 
-def _best_possible(labels: Codes, cutoffs: Sequence[int] = (1, 5, 10)) -> dict[str, float]:
+def _best_possible(labels: Codes) -> dict[str, float]:
     """Return P@k of a perfect ranking: a label with m images gives each at most m - 1 relevant hits."""
     others = np.bincount(labels)[labels] - 1
-    return {f"P@{k}": float(np.minimum(others, k).mean() / k) for k in cutoffs}
+    return {f"P@{k}": float(np.minimum(others, k).mean() / k) for k in (1, 5, 10)}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tempfile
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import numpy as np
 from fastapi import Depends, Request
@@ -29,11 +30,15 @@ from lookalike.server.security.redaction import Redactor
 from lookalike.server.security.roots import check_roots
 from lookalike.server.settings import Settings
 from lookalike.server.uploads import Uploads
+from lookalike.stores.interface import Snapshot
 from lookalike.wire.codec import document_of
 from lookalike.wire.http import SearchResponse
 
 if TYPE_CHECKING:
     from lookalike.explain.explainer import Explainer
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +105,15 @@ class AppState:
             redactor=Redactor(library, folder),
             temporary=temporary,
         )
+
+    async def read(self, work: Callable[[Snapshot], T]) -> T:
+        """Return what `work`, which takes milliseconds, returns for the library as it is now."""
+
+        def call() -> T:
+            with self.library.snapshot() as snapshot:
+                return work(snapshot)
+
+        return await self.executors.quick.run(call)
 
     def check_roots(self) -> None:
         """Raise `HTTPError` 403 before work on files of all roots if one of them is not allowed."""

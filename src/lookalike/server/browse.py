@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lookalike.stores.filter_semantics import is_date
-from lookalike.stores.filters import quote_field
+from lookalike.stores.filters import quote_field, quote_value
 from lookalike.stores.interface import Image, Snapshot
 from lookalike.wire.http import ImageGroup, ImageGroups
 
@@ -85,7 +85,7 @@ def keys_of(image: Image, by: str) -> list[Key]:
     """Return the groups that an image belongs to: none without a value, several for several values."""
     if by == FOLDER:
         folder = image.path.rpartition("/")[0]
-        return [Key(folder, folder, f"folder = {text(folder)}")]
+        return [Key(folder, folder, f"folder = {quote_value(folder)}")]
     if by == PLACE:
         return place_of(image)
     value = image.metadata.get(by, image.facts.get(by, getattr(image, by, None)))
@@ -101,7 +101,7 @@ def key_of(field: str, value: Any) -> list[Key]:
             month = value[:7]
             condition = f"{name} >= '{month}' and {name} < '{next_month(month)}'"
             return [Key(month, month, condition, is_month=True)]
-        return [Key(value, value, f"{name} = {text(value)}")]
+        return [Key(value, value, f"{name} = {quote_value(value)}")]
     if isinstance(value, bool):
         return [Key(value, str(value).lower(), f"{name} = {str(value).lower()}")]
     if isinstance(value, int | float):
@@ -134,8 +134,3 @@ def degrees(latitude: float, longitude: float) -> str:
     """Return coordinates as people write them: "52.25° N, 13.25° E"."""
     north, east = "N" if latitude >= 0 else "S", "E" if longitude >= 0 else "W"
     return f"{abs(latitude):g}° {north}, {abs(longitude):g}° {east}"
-
-
-def text(value: str) -> str:
-    """Return a text as a filter has it."""
-    return "'" + value.replace("'", "''") + "'"

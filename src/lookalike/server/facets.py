@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lookalike.errors import UsageError
-from lookalike.stores.filters import FieldStats, Value, quote_field
+from lookalike.stores.filters import FieldStats, Value, quote_field, quote_value
 from lookalike.stores.interface import Ids, Snapshot
 from lookalike.wire.http import Facet, FacetRange, FacetValue
 
@@ -47,7 +47,7 @@ def facet(snapshot: Snapshot, field: str, where: str, contains: str = "") -> Fac
         ranges = tuple(counted_ranges(snapshot, name, base, stats))
         return Facet(field, stats.kind, len(snapshot.select(base)), (), ranges)
     if contains:
-        base += f" and {name} like {literal(f'%{contains}%')}"
+        base += f" and {name} like {quote_value(f'%{contains}%')}"
     ids = snapshot.select(base)
     found = counted_values(snapshot, field, base, ids, contains)
     return Facet(field, stats.kind, len(ids), tuple(found), ())
@@ -70,7 +70,7 @@ def counted_values(
     if len(sample) < len(ids):
         name = quote_field(field)
         for value in ranked:
-            counts[value] = len(snapshot.select(f"{base} and {name} = {literal(value)}"))
+            counts[value] = len(snapshot.select(f"{base} and {name} = {quote_value(value)}"))
         ranked.sort(key=lambda value: (-counts[value], str(value)))
     yield from (FacetValue(value, counts[value]) for value in ranked)
 
@@ -99,7 +99,7 @@ def counted_ranges(
     edges = date_edges(stats) if stats.kind == "date" else number_edges(stats)
     for place, (low, high) in enumerate(pairwise(edges)):
         last = high if place == len(edges) - 2 else before(high)
-        part = f"{base} and {name} between {literal(low)} and {literal(last)}"
+        part = f"{base} and {name} between {quote_value(low)} and {quote_value(last)}"
         yield FacetRange(low, high, len(snapshot.select(part)))
 
 
@@ -146,8 +146,3 @@ def month_start(months: int) -> str:
 def day_of(text: str) -> datetime:
     """Return the day of an ISO 8601 date, with or without a time."""
     return datetime.fromisoformat(text[:10]).replace(tzinfo=UTC)
-
-
-def literal(value: Value) -> str:
-    """Return a value as it is written in a filter."""
-    return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else repr(value)

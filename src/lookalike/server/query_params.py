@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 import numpy as np
 from fastapi import Depends, Request
 from numpy.typing import NDArray
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, create_model
+from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, create_model
 
 from lookalike.errors import UsageError
 from lookalike.extractors.registry import parse
@@ -53,10 +53,8 @@ NOTHING: Any = ()
 BASE64URL_TO_BASE64 = str.maketrans("-_", "+/")
 
 
-class TermParams(BaseModel):
+class TermParams(BaseModel, extra="forbid"):
     """The terms of one query and the page of its hits; in a URL and as JSON."""
-
-    model_config = ConfigDict(extra="forbid")
 
     image: Terms = Field(
         NOTHING,

@@ -193,6 +193,11 @@ def quote_field(name: str) -> str:
     return name if plain else '"' + name.replace('"', '""') + '"'
 
 
+def quote_value(value: Value) -> str:
+    """Return a value as it is written in a filter."""
+    return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else repr(value)
+
+
 def check_types(test: Test, *, number: float | None, text: str | None) -> None:
     """Raise `UsageError` where a field that holds only numbers is compared with texts, or the reverse.
 

@@ -152,11 +152,9 @@ def _name(image: QueryImage) -> str:
     return image.name if isinstance(image, Path) else ""
 
 
-def thumbnails(
-    images: Sequence[QueryImage], *, limits: Limits | None = None
-) -> list[Pixels | None]:
+def thumbnails(images: Sequence[QueryImage]) -> list[Pixels | None]:
     """Return images as upright RGB pixels of at most `THUMBNAIL` a side; None where one cannot be read."""
-    return [None if one is None else one.pixels for one in sized_thumbnails(images, limits=limits)]
+    return [None if one is None else one.pixels for one in sized_thumbnails(images)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +166,7 @@ class SizedThumbnail:
     height: int
 
 
-def sized_thumbnails(
-    images: Sequence[QueryImage], *, limits: Limits | None = None
-) -> list[SizedThumbnail | None]:
+def sized_thumbnails(images: Sequence[QueryImage]) -> list[SizedThumbnail | None]:
     """Return thumbnails as `thumbnails` does, with the sizes of the images.
 
     They are decoded in worker processes.
@@ -178,7 +174,7 @@ def sized_thumbnails(
     from lookalike.cpu import logical_cores
     from lookalike.workers.pool import Pool
 
-    limits = limits or Limits()
+    limits = Limits()
     with Pool(
         partial(_thumbnail, limits=limits),
         on_failure=lambda failure: None,

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi import Path as PathParam
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -59,10 +59,8 @@ class JudgingSession:
         return cls(library, judging, judge, {name: ids[name] for name in names if name in ids})
 
 
-class Judgement(BaseModel):
+class Judgement(BaseModel, extra="forbid"):
     """One judgement. `relevant`: null removes it."""
-
-    model_config = ConfigDict(extra="forbid")
 
     query: Annotated[str, Field(max_length=4096)]
     image: Annotated[str, Field(max_length=4096)]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from lookalike.duplicates.report import KINDS, Kind, Scope
@@ -21,6 +21,7 @@ from lookalike.server.responses import HTTPError, JSONResponse
 from lookalike.server.routes.images import Offset
 from lookalike.server.routes.jobs import check_writable, pending, submit
 from lookalike.server.routes.library import LibraryPath, stored_paths
+from lookalike.stores.interface import Snapshot
 from lookalike.wire import encode
 from lookalike.wire.http import DuplicatePage, GroupsDone, JobState
 
@@ -34,10 +35,8 @@ Show = Literal["all", "open", "done"]
 UNKNOWN_GROUP = "no group {} was found lately: ask GET /api/duplicates first"
 
 
-class GroupsRequest(BaseModel):
+class GroupsRequest(BaseModel, extra="forbid"):
     """Groups of duplicates, as GET /api/duplicates returned them."""
-
-    model_config = ConfigDict(extra="forbid")
 
     groups: Annotated[list[GroupId], OneOrMore] = Field([], max_length=50_000)
     kind: Kind | None = Field(
@@ -47,10 +46,8 @@ class GroupsRequest(BaseModel):
     )
 
 
-class DoneRequest(BaseModel):
+class DoneRequest(BaseModel, extra="forbid"):
     """Groups of duplicates that somebody is done with, or not."""
-
-    model_config = ConfigDict(extra="forbid")
 
     groups: Annotated[list[GroupId], OneOrMore, Field(min_length=1, max_length=50_000)]
     done: bool = True
@@ -122,24 +119,19 @@ async def grouped(
     paths  arguments that are paths in the library, by name
     """
 
-    def read() -> tuple[dict[str, tuple[str, ...]], Any]:
-        with state.library.snapshot() as snapshot:
-            places = {
-                name: tuple(os.fspath(place) for place in stored_paths(snapshot, some or ()))
-                for name, some in paths.items()
-            }
-            return places, snapshot.version
+    def read(snapshot: Snapshot) -> tuple[dict[str, tuple[str, ...]], Hashable]:
+        places = {
+            name: tuple(os.fspath(place) for place in stored_paths(snapshot, some or ()))
+            for name, some in paths.items()
+        }
+        return places, snapshot.version
 
-    def read_state() -> LibraryState:
-        with state.library.snapshot() as snapshot:
-            return LibraryState.of(snapshot)
-
-    places, version = await state.executors.quick.run(read)
+    places, version = await state.read(read)
     sheet = await state.sheets.get(
         kind,
         {**arguments, **places},
         version,
-        lambda: state.executors.quick.run(read_state),
+        lambda: state.read(LibraryState.of),
         wait=state.settings.job_wait,
     )
     if sheet is None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
@@ -27,10 +27,8 @@ MAX_FILES = 1000
 """Files of a form that are read; `Settings.max_batch` is the limit that is told."""
 
 
-class EmbedRequest(BaseModel):
+class EmbedRequest(BaseModel, extra="forbid"):
     """Images (base64, also as data: URLs) and texts; `extractor` is one of the library's."""
-
-    model_config = ConfigDict(extra="forbid")
 
     images: list[str] = Field(default_factory=list)
     texts: list[str] = Field(default_factory=list)

@@ -123,7 +123,8 @@ async def map_groups(
     layout = await map_layout(state, extractor, method)
     if layout is None:
         return pending(state, "map")
-    key = ("map-groups", id(layout), color, where, await library_version(state))
+    version = await state.read(lambda snapshot: snapshot.version)
+    key = ("map-groups", id(layout), color, where, version)
     found = await state.browsing.get(
         key,
         lambda: (layout, encode(groups_document(state, layout, color, where))),
@@ -132,16 +133,6 @@ async def map_groups(
     if found is None:
         raise too_busy()
     return JSONResponse(found[1])
-
-
-async def library_version(state: AppState) -> object:
-    """Return the version of the library now."""
-
-    def version() -> object:
-        with state.library.snapshot() as snapshot:
-            return snapshot.version
-
-    return await state.executors.quick.run(version)
 
 
 async def map_layout(
@@ -163,7 +154,8 @@ async def map_layout(
             raise storage_error("the map", OSError(f"{file.name} is not there"))
         return layout
 
-    key = ("map", extractor, method, await library_version(state))
+    version = await state.read(lambda snapshot: snapshot.version)
+    key = ("map", extractor, method, version)
     return await state.job_results.get(key, work, wait=state.settings.job_wait)
 
 

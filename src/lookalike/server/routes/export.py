@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from lookalike.object_storage import is_url
@@ -57,10 +57,8 @@ COLUMNS = (
 zips = threading.BoundedSemaphore(MAX_ZIPS)
 
 
-class ExportRequest(BaseModel):
+class ExportRequest(BaseModel, extra="forbid"):
     """Which images to export, and how."""
-
-    model_config = ConfigDict(extra="forbid")
 
     ids: Annotated[list[ImageId], OneOrMore] = Field([], max_length=50_000)
     where: str | None = Field(None, description="Instead of ids: all images that a filter selects.")

@@ -77,12 +77,8 @@ async def info(state: State) -> Response:
 @router.get("/api/fields", **responses(FieldList))
 async def fields(state: State) -> Response:
     """Return the fields that can be filtered, with their values."""
-
-    def read() -> FieldList:
-        with state.library.snapshot() as snapshot:
-            return FieldList(tuple(NamedField(*one) for one in snapshot.fields().items()))
-
-    return JSONResponse(encode(await state.executors.quick.run(read)))
+    found = await state.read(lambda snapshot: snapshot.fields().items())
+    return JSONResponse(encode(FieldList(tuple(NamedField(*one) for one in found))))
 
 
 @router.get("/api/facets", **responses(Facet))
@@ -131,11 +127,7 @@ async def image_groups(
         with state.library.snapshot() as snapshot:
             return browse(snapshot, by, where or ALL_INDEXED)
 
-    def version() -> object:
-        with state.library.snapshot() as snapshot:
-            return snapshot.version
-
-    key = (by, where, await state.executors.quick.run(version))
+    key = (by, where, await state.read(lambda snapshot: snapshot.version))
     found = await state.browsing.get(key, read, wait=state.settings.queue_timeout)
     if found is None:
         raise too_busy()
@@ -146,14 +138,12 @@ async def image_groups(
 async def image(state: State, id: ImageIdParam) -> Response:
     """Everything known of one image."""
 
-    def read() -> ImageDetails:
-        with state.library.snapshot() as snapshot:
-            found, root = find_image(snapshot, id)
-            companions = stored_companions(snapshot, found, root)
+    def read(snapshot: Snapshot) -> ImageDetails:
+        found, root = find_image(snapshot, id)
         file = None if state.settings.hide_paths else shown(root / found.path)
-        return ImageDetails(found, root.name, file, companions)
+        return ImageDetails(found, root.name, file, stored_companions(snapshot, found, root))
 
-    return JSONResponse(encode(await state.executors.quick.run(read)))
+    return JSONResponse(encode(await state.read(read)))
 
 
 @router.get("/api/images/{id}/neighbours", **responses(SearchResponse))
@@ -166,12 +156,7 @@ async def neighbours(
     """The images most similar to this one, without itself."""
     names = tuple(map(state.redactor.stored_name, extractor or ()))
     query = Query((Term(id=id),), k=k + 1, extractors=names)
-
-    def check() -> None:
-        with state.library.snapshot() as snapshot:
-            find_image(snapshot, id)
-
-    await state.executors.quick.run(check)
+    await state.read(lambda snapshot: find_image(snapshot, id))
     hits = await asyncio.wrap_future(state.batcher.submit(query))
     found = await state.executors.quick.run(lambda: without_itself(state, id, k, hits))
     return JSONResponse(encode(found))

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
@@ -118,11 +118,9 @@ Glob = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(check_
 Globs = Annotated[list[Glob], OneOrMore, Field(max_length=100)]
 
 
-class IndexRequest(BaseModel):
+class IndexRequest(BaseModel, extra="forbid"):
     """The files and folders to index, below the library's roots (default: all roots), and the options, as in
     `IndexOptions`."""
-
-    model_config = ConfigDict(extra="forbid")
 
     paths: Annotated[list[LibraryPath], OneOrMore] = Field([], max_length=1000)
     include: Globs = Field([], description="Only files that match.")
@@ -148,10 +146,8 @@ class IndexRequest(BaseModel):
         return {"paths": unique, "options": self.model_dump(exclude={"paths"})}
 
 
-class EstimateRequest(BaseModel):
+class EstimateRequest(BaseModel, extra="forbid"):
     """Sources and options of an estimate."""
-
-    model_config = ConfigDict(extra="forbid")
 
     path: Annotated[list[LibraryPath], OneOrMore] = Field([], max_length=100)
     include: Globs = Field([], description="Only files that match.")

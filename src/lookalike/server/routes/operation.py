@@ -8,7 +8,7 @@ from pathlib import Path
 from fastapi import APIRouter, Request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from lookalike import __version__
@@ -74,10 +74,8 @@ class Metrics:
         return generate_latest(self._registry)
 
 
-class Credentials(BaseModel):
+class Credentials(BaseModel, extra="forbid"):
     """The token."""
-
-    model_config = ConfigDict(extra="forbid")
 
     token: str = Field(max_length=1000)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from lookalike.errors import FAILED, Outcome
@@ -34,10 +35,8 @@ router = APIRouter(tags=["review"], dependencies=[KNOWN_PARAMETERS])
 JSON_LINES = "application/x-ndjson"
 
 
-class FeedbackRequest(BaseModel):
+class FeedbackRequest(BaseModel, extra="forbid"):
     """Feedback on an image and others. `keep` needs no others."""
-
-    model_config = ConfigDict(extra="forbid")
 
     kind: Literal["not-duplicate", "keep", "relevant", "not-relevant"]
     image: ImageId
@@ -73,12 +72,7 @@ async def failures(
 @router.get("/api/feedback", **responses(FeedbackList))
 async def feedback(state: State) -> Response:
     """The feedback that people gave, with the images that it is about."""
-
-    def read() -> FeedbackList:
-        with state.library.snapshot() as snapshot:
-            return FeedbackList(tuple(record(snapshot, one) for one in snapshot.decisions()))
-
-    return JSONResponse(encode(await state.executors.quick.run(read)))
+    return JSONResponse(encode(await state.read(lambda now: records(now, now.decisions()))))
 
 
 @router.get("/api/feedback/lines", **responses(JSON_LINES))
@@ -119,12 +113,7 @@ async def add_feedback(state: State, request: FeedbackRequest) -> Response:
             request.kind, *image_files(state, request), who=request.who
         )
     )
-
-    def read() -> FeedbackList:
-        with state.library.snapshot() as snapshot:
-            return FeedbackList(tuple(record(snapshot, one) for one in made))
-
-    return JSONResponse(encode(await state.executors.quick.run(read)))
+    return JSONResponse(encode(await state.read(lambda now: records(now, made))))
 
 
 @router.delete("/api/feedback", **responses(Removed))
@@ -142,6 +131,11 @@ def image_files(state: AppState, request: FeedbackRequest) -> list[Path]:
     with state.library.snapshot() as snapshot:
         found = [find_image(snapshot, id) for id in (request.image, *request.others)]
     return [root / image.path for image, root in found]
+
+
+def records(snapshot: Snapshot, decisions: Iterable[Decision]) -> FeedbackList:
+    """Return the document of decisions."""
+    return FeedbackList(tuple(record(snapshot, one) for one in decisions))
 
 
 def record(snapshot: Snapshot, decision: Decision) -> FeedbackRecord:

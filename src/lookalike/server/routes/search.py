@@ -13,7 +13,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
@@ -112,10 +112,8 @@ async def search_post(state: State, request: Request) -> Response:
     return response
 
 
-class BatchRequest(BaseModel):
+class BatchRequest(BaseModel, extra="forbid"):
     """Several queries, each with the parameters of a search."""
-
-    model_config = ConfigDict(extra="forbid")
 
     queries: list[SearchParams] = Field(min_length=1)
 
@@ -144,10 +142,8 @@ async def search_batch(state: State, request: Request) -> Response:
     return JSONResponse(encode(BatchResponse(tuple(found))))
 
 
-class UrlRequest(BaseModel):
+class UrlRequest(BaseModel, extra="forbid"):
     """An image on the public internet."""
-
-    model_config = ConfigDict(extra="forbid")
 
     url: str
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from fastapi import Path as PathParam
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field
 from starlette.responses import Response
 
 from lookalike.duplicates.move_record import MOVED, read_record
@@ -55,18 +55,14 @@ Tag = Annotated[str, Field(max_length=200), AfterValidator(plain_tag)]
 Tags = Annotated[list[Tag], OneOrMore, Field(max_length=100)]
 
 
-class ChosenImages(BaseModel):
+class ChosenImages(BaseModel, extra="forbid"):
     """Images by id."""
-
-    model_config = ConfigDict(extra="forbid")
 
     ids: Ids
 
 
-class MetadataRequest(BaseModel):
+class MetadataRequest(BaseModel, extra="forbid"):
     """Changes of the metadata of images."""
-
-    model_config = ConfigDict(extra="forbid")
 
     ids: Ids
     metadata: dict[str, Any] = Field({}, description="Values by name; null removes what was set.")
@@ -74,18 +70,14 @@ class MetadataRequest(BaseModel):
     remove_tags: Tags = Field([], description="Removed from it.")
 
 
-class UndoRequest(BaseModel):
+class UndoRequest(BaseModel, extra="forbid"):
     """Which files to put back."""
-
-    model_config = ConfigDict(extra="forbid")
 
     record: str = Field(max_length=100, description="As the job that moved them returned it.")
 
 
-class SearchToSave(BaseModel):
+class SearchToSave(BaseModel, extra="forbid"):
     """A search to save."""
-
-    model_config = ConfigDict(extra="forbid")
 
     query: str = Field(max_length=8192, description="Parameters of the page's address.")
 

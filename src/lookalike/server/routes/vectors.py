@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
@@ -199,30 +199,24 @@ async def drop(state: State, extractor: ExtractorName) -> Response:
     return JSONResponse(encode(SpaceDropped(images)))
 
 
-class BuildRequest(BaseModel):
+class BuildRequest(BaseModel, extra="forbid"):
     """How to build an ANN index; without `extractor`, for all spaces that have one or are large."""
-
-    model_config = ConfigDict(extra="forbid")
 
     extractor: SpaceName | None = None
     target: float = Field(0.98, gt=0, le=1, description="Recall@10 to reach.")
     memory: int | None = Field(None, ge=1, le=2**50, description="Bytes beside the vectors.")
 
 
-class CheckRequest(BaseModel):
+class CheckRequest(BaseModel, extra="forbid"):
     """How to measure ANN indexes; without `extractor`, all of them."""
-
-    model_config = ConfigDict(extra="forbid")
 
     extractor: SpaceName | None = None
     queries: int = Field(500, ge=1, le=100_000, description="Stored vectors used as queries.")
     rebuild: bool = Field(True, description="Rebuild those that are not good enough.")
 
 
-class RemoveRequest(BaseModel):
+class RemoveRequest(BaseModel, extra="forbid"):
     """Which ANN index to remove; without `extractor`, all of them."""
-
-    model_config = ConfigDict(extra="forbid")
 
     extractor: SpaceName | None = None
 

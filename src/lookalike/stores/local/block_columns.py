@@ -44,16 +44,16 @@ Values: TypeAlias = Mapping[int, Sequence[Value]]
 class Part:
     """One field in one block.
 
-    numbers  (BLOCK,) float64, NaN where there is none; None where the whole block has none
+    numbers  (BLOCK,) floats, NaN where there is none; None where the whole block has none
     codes    (BLOCK,) index into `texts`, len(texts) where there is none; None without texts
-    texts    distinct texts
+    texts    distinct texts; packed (`unpack_texts`) as they are read, because many blocks share them
     more     (position, value) of further values, where an image has several, and of all integers that a
              float cannot hold
     """
 
-    numbers: Numbers | None
-    codes: NDArray[np.intp] | None
-    texts: Sequence[str]
+    numbers: NDArray[np.floating] | None
+    codes: NDArray[np.integer] | None
+    texts: Sequence[str] | bytes
     more: Sequence[tuple[int, Value]]
 
 
@@ -187,7 +187,7 @@ def _packed_columns(part: Part) -> tuple[bytes | None, bytes | None, bytes | Non
     return numbers, codes, texts, more
 
 
-def _smallest_type(numbers: Numbers) -> NDArray[np.floating[Any]]:
+def _smallest_type(numbers: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     """Return the same numbers in the smallest type that holds them exactly."""
     with np.errstate(over="ignore"):
         for kind in ("<f2", "<f4"):
@@ -207,27 +207,16 @@ def unpack_texts(packed: bytes) -> list[str]:
     return texts
 
 
-def packed_parts(
-    connection: sqlite3.Connection, field: int
-) -> Iterator[tuple[int, bytes | None, bytes | None, bytes | None, bytes | None]]:
-    """Yield (block, numbers, codes, texts, more) of a field as packed, by rising block."""
-    for key, *columns in connection.execute(
+def packed_parts(connection: sqlite3.Connection, field: int) -> Iterator[tuple[int, Part]]:
+    """Yield block and part of a field, as they are stored, by rising block. Sizes in bytes tell the types."""
+    for key, numbers, codes, texts, more in connection.execute(
         "SELECT key, numbers, codes, texts, more FROM columns WHERE key >= ? AND key < ?",
         (field << 40, (field + 1) << 40),
     ):
-        yield key & ((1 << 40) - 1), *columns
-
-
-def unpack_numbers(packed: bytes) -> NDArray[np.floating[Any]]:
-    """Return (BLOCK,) numbers; their size in bytes tells their type."""
-    return np.frombuffer(packed, f"<f{len(packed) // BLOCK}")
-
-
-def unpack_codes(packed: bytes) -> NDArray[np.unsignedinteger[Any]]:
-    """Return (BLOCK,) codes; their size in bytes tells their type."""
-    return np.frombuffer(packed, f"<u{len(packed) // BLOCK}")
-
-
-def unpack_more(packed: bytes) -> list[tuple[int, Value]]:
-    """Return the `more` of a packed part."""
-    return [(position, value) for position, value in json.loads(zlib.decompress(packed))]
+        part = Part(
+            None if numbers is None else np.frombuffer(numbers, f"<f{len(numbers) // BLOCK}"),
+            None if codes is None else np.frombuffer(codes, f"<u{len(codes) // BLOCK}"),
+            texts or (),
+            json.loads(zlib.decompress(more)) if more else (),
+        )
+        yield key & ((1 << 40) - 1), part

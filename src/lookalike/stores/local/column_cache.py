@@ -27,9 +27,6 @@ from lookalike.stores.local.block_columns import (
     field_ids,
     packed_parts,
     parts_of,
-    unpack_codes,
-    unpack_more,
-    unpack_numbers,
     unpack_texts,
 )
 from lookalike.stores.local.database import changes
@@ -133,24 +130,18 @@ class ColumnBuilder:
         self._texts: dict[Sequence[str] | bytes, Sequence[str]] = {}
         self._more: list[tuple[int, Value]] = []
 
-    def add_numbers(self, index: int, numbers: NDArray[np.floating]) -> None:
-        """Set the numbers of a block."""
-        if self._numbers is None:
-            self._numbers = np.full((self._blocks, BLOCK), np.nan)
-        self._numbers[index] = numbers
-
-    def add_texts(
-        self, index: int, codes: NDArray[np.integer], texts: Sequence[str] | bytes
-    ) -> None:
-        """Set the texts of a block, packed or not. Texts that many blocks share are unpacked once."""
-        key = texts if isinstance(texts, bytes) else tuple(texts)
-        if key not in self._texts:
-            self._texts[key] = unpack_texts(key) if isinstance(key, bytes) else key
-        self._codes.append((index, codes, key))
-
-    def add_more(self, index: int, more: Sequence[tuple[int, Value]]) -> None:
-        """Add further values of a block."""
-        self._more += [(index * BLOCK + position, value) for position, value in more]
+    def add(self, index: int, part: Part) -> None:
+        """Set the values of a block. Texts that many blocks share are unpacked once."""
+        if part.numbers is not None:
+            if self._numbers is None:
+                self._numbers = np.full((self._blocks, BLOCK), np.nan)
+            self._numbers[index] = part.numbers
+        if part.codes is not None:
+            key = part.texts if isinstance(part.texts, bytes) else tuple(part.texts)
+            if key not in self._texts:
+                self._texts[key] = unpack_texts(key) if isinstance(key, bytes) else key
+            self._codes.append((index, part.codes, key))
+        self._more += [(index * BLOCK + position, value) for position, value in part.more]
 
     def column(self) -> Column:
         """Return the finished column."""
@@ -314,25 +305,12 @@ class StateColumns:
         stale = self._load_stale(connection)
         builder = ColumnBuilder(len(self.blocks))
         if field in self._field_ids:
-            field_id = self._field_ids[field]
-            for block, numbers, codes, texts, more in packed_parts(connection, field_id):
-                index = self._index_of.get(block)
-                if index is None or block in stale:
-                    continue
-                if numbers is not None:
-                    builder.add_numbers(index, unpack_numbers(numbers))
-                if codes is not None and texts is not None:
-                    builder.add_texts(index, unpack_codes(codes), texts)
-                if more is not None:
-                    builder.add_more(index, unpack_more(more))
+            for block, part in packed_parts(connection, self._field_ids[field]):
+                if block in self._index_of and block not in stale:
+                    builder.add(self._index_of[block], part)
         for block, parts in stale.items():
-            if part := parts.get(field):
-                index = self._index_of[block]
-                if part.numbers is not None:
-                    builder.add_numbers(index, part.numbers)
-                if part.codes is not None:
-                    builder.add_texts(index, part.codes, part.texts)
-                builder.add_more(index, part.more)
+            if field in parts:
+                builder.add(self._index_of[block], parts[field])
         return builder.column()
 
 

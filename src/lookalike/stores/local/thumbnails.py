@@ -71,9 +71,9 @@ def count_unused(library: Path) -> int:
     from lookalike.stores.local.database import translate_errors, writable
     from lookalike.stores.local.reader_pool import ReaderPool
 
-    readers = ReaderPool(library, writable=writable(library))
-    try:
-        with translate_errors(library), closing(readers.connection()) as connection:
-            return sum(1 for _ in unused_thumbnails(library, connection))
-    finally:
-        readers.close()
+    with (
+        closing(ReaderPool(library, writable=writable(library))) as readers,
+        translate_errors(library),
+        closing(readers.connection()) as connection,
+    ):
+        return sum(1 for _ in unused_thumbnails(library, connection))

@@ -30,6 +30,7 @@ from lookalike.stores.postgres.vchord import (
     probes_to_try,
     recipe_for,
 )
+from lookalike.stores.records import Neighbours
 from lookalike.vectors.similarity import normalise
 
 if TYPE_CHECKING:
@@ -355,9 +356,19 @@ def _hold_out(snapshot: PostgresSnapshot, row: SpaceRow, count: int, *, seed: in
     return _HeldOut(queries, np.where(there, found, np.inf).min(axis=1), there.sum(axis=1))
 
 
-def _share(held_out: _HeldOut, number: int, similarities: NDArray[np.float32]) -> float:
-    correct = int((similarities >= held_out.worst[number]).sum())
-    return correct / max(int(held_out.known[number]), 1)
+def _measured(
+    search: Callable[[NDArray[np.float32]], Neighbours], held_out: _HeldOut
+) -> tuple[float, float]:
+    """Return recall and milliseconds a query of a search for K neighbours."""
+    shares: list[float] = []
+    times: list[float] = []
+    for number, vector in enumerate(held_out.vectors):
+        started = time.perf_counter()
+        found = search(vector[None])
+        times.append(time.perf_counter() - started)
+        correct = int((found.similarities[0] >= held_out.worst[number]).sum())
+        shares.append(correct / max(int(held_out.known[number]), 1))
+    return float(np.mean(shares)), float(np.median(times)) * 1e3
 
 
 def _tuned(
@@ -370,19 +381,11 @@ def _tuned(
     lists = lists_of(recipe)
     for effort in EF_STEPS if lists is None else probes_to_try(lists):
         tried = replace(index, nprobe=effort)
-        shares: list[float] = []
-        times: list[float] = []
-        for number, vector in enumerate(held_out.vectors):
-            started = time.perf_counter()
-            found = snapshot.search_with(tried, row, vector[None], K)
-            times.append(time.perf_counter() - started)
-            shares.append(_share(held_out, number, found.similarities[0]))
-        index = replace(
-            tried,
-            recall=float(np.mean(shares)),
-            milliseconds=float(np.median(times)) * 1e3,
-            built=_now(),
+        recall, milliseconds = _measured(
+            lambda vector, tried=tried: snapshot.search_with(tried, row, vector, K),  # type: ignore[misc]
+            held_out,
         )
+        index = replace(tried, recall=recall, milliseconds=milliseconds, built=_now())
         if index.recall >= target:
             break
     return index
@@ -390,23 +393,16 @@ def _tuned(
 
 def _measure(snapshot: PostgresSnapshot, row: SpaceRow, held_out: _HeldOut) -> IndexCheck:
     """Measure recall and time of the store's own search."""
-    shares: list[float] = []
-    times: list[float] = []
-    exact_times: list[float] = []
-    for number, vector in enumerate(held_out.vectors):
-        started = time.perf_counter()
-        found = snapshot.search(row.space.key, vector[None], K)
-        times.append(time.perf_counter() - started)
-        if number < EXACT_TIMED:
-            started = time.perf_counter()
-            snapshot.search(row.space.key, vector[None], K, exact=True)
-            exact_times.append(time.perf_counter() - started)
-        shares.append(_share(held_out, number, found.similarities[0]))
+    key = row.space.key
+    vectors, worst, known = held_out
+    some = _HeldOut(vectors[:EXACT_TIMED], worst[:EXACT_TIMED], known[:EXACT_TIMED])
+    recall, milliseconds = _measured(lambda vector: snapshot.search(key, vector, K), held_out)
+    _, exact = _measured(lambda vector: snapshot.search(key, vector, K, exact=True), some)
     return IndexCheck(
-        recall=float(np.mean(shares)),
-        milliseconds=float(np.median(times)) * 1e3,
-        exact_milliseconds=float(np.median(exact_times)) * 1e3,
-        queries=len(shares),
+        recall=recall,
+        milliseconds=milliseconds,
+        exact_milliseconds=exact,
+        queries=len(held_out.vectors),
         rows=row.space.count,
         unindexed=0,
         when=_now(),

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
+from psycopg.rows import namedtuple_row
 
 from lookalike.errors import LibraryDamaged, Outcome
 from lookalike.stores.ann_index import Index
@@ -82,11 +83,12 @@ def read_spaces(
     connection: Connection, known: dict[int, Fitted | None], milvus: Milvus | None
 ) -> dict[str, SpaceRow]:
     """Return all spaces by key. `known`: fitted arrays by id, which never change; new ones are added."""
-    rows = connection.execute(
+    cursor = connection.cursor(row_factory=namedtuple_row)
+    rows: list[Any] = cursor.execute(
         "SELECT id, changed, key, name, revision, dim, similarity, dtype, normalised, current, count, index, "
         "collection, newest_row, written FROM spaces ORDER BY id"
     ).fetchall()
-    new = [row[0] for row in rows if row[0] not in known]
+    new = [row.id for row in rows if row.id not in known]
     if new:
         arrays: dict[int, dict[str, NDArray[np.generic]]] = {}
         for space, name, data in connection.execute(
@@ -101,30 +103,18 @@ def read_spaces(
             arrays.setdefault(space, {})[decode(name)] = array
         known |= {id: arrays.get(id) for id in new}
     found: dict[str, SpaceRow] = {}
-    for (
-        id,
-        changed,
-        key,
-        name,
-        revision,
-        dim,
-        similarity,
-        dtype,
-        normalised,
-        current,
-        count,
-        index,
-        collection,
-        newest,
-        written,
-    ) in rows:
-        size = dim * (2 if dtype == "f16" and milvus is None else 4) + 8
+    for row in rows:
+        size = row.dim * (2 if row.dtype == "f16" and milvus is None else 4) + 8
         space = Space(
-            decode(key), decode(name), decode(revision), dim, similarity, dtype, normalised, current,
-            count, count * size, known[id], Index(**json.loads(index)) if index else None,
-        )  # fmt: skip
-        held = Collection(milvus, collection, newest, written) if milvus is not None else None
-        found[space.key] = SpaceRow(id, space, changed, held)
+            *(decode(row.key), decode(row.name), decode(row.revision)),
+            *(row.dim, row.similarity, row.dtype, row.normalised, row.current),
+            *(row.count, row.count * size, known[row.id]),
+            Index(**json.loads(row.index)) if row.index else None,
+        )
+        held = None
+        if milvus is not None:
+            held = Collection(milvus, row.collection, row.newest_row, row.written)
+        found[space.key] = SpaceRow(row.id, space, row.changed, held)
     return found
 
 
