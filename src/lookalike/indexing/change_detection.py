@@ -8,10 +8,9 @@ from pathlib import Path
 
 from lookalike.images.reading import InodeState
 from lookalike.images.walk import FoundFile
-from lookalike.indexing.index_writer import IndexWriter
 from lookalike.indexing.sources import Source, same_file
 from lookalike.object_storage import is_url
-from lookalike.stores.interface import FileState
+from lookalike.stores.interface import FileState, IndexWriter
 
 
 def identity_of(folder: Path) -> str:

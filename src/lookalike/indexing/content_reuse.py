@@ -10,9 +10,8 @@ from typing import Literal, TypeAlias
 
 from lookalike.errors import Outcome
 from lookalike.images.formats import still_of
-from lookalike.indexing.index_writer import IndexWriter
 from lookalike.object_storage import is_url
-from lookalike.stores.interface import Entry, Image
+from lookalike.stores.interface import Entry, Image, IndexWriter
 
 # Contents whose images are cached, with at most 256 images each.
 MAX_CONTENTS = 64

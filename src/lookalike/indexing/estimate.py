@@ -10,11 +10,12 @@ from pathlib import Path
 
 from lookalike.extractors.extraction import Extraction, ExtractionResult, Task, extract_each
 from lookalike.extractors.interface import Extractor, space_key
-from lookalike.images.walk import FoundFile, find_files
+from lookalike.images.walk import FoundFile
 from lookalike.indexing.report import IndexEstimate, IndexOptions
 from lookalike.indexing.sources import (
     Source,
     exclude_below,
+    files_of,
     find_source,
     is_up_to_date,
     relative_paths,
@@ -55,14 +56,7 @@ class FileCounter:
         """Yield the paths of the files that need work."""
         options = self._options
         for found in chain.from_iterable(
-            find_files(
-                [source.path],
-                include=options.include,
-                root_exclude=source.root.exclude,
-                below=source.below,
-                skip=self._skip,
-            )
-            for source in self._sources
+            files_of(source, options, skip=self._skip) for source in self._sources
         ):
             self.files += 1
             if not self._is_up_to_date(found, keys):

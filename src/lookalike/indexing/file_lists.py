@@ -6,13 +6,14 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from lookalike.errors import Outcome
-from lookalike.images.walk import DANGLING, FoundFile, count_files, find_files
+from lookalike.images.walk import DANGLING, FoundFile
 from lookalike.indexing.part_writer import PartWriter
 from lookalike.indexing.report import IndexOptions
 from lookalike.indexing.sidecars import split_extension
-from lookalike.indexing.sources import Source, is_up_to_date, relative_paths
+from lookalike.indexing.sources import Source, count_of, files_of, is_up_to_date, relative_paths
 from lookalike.object_storage import is_url
 from lookalike.stores.interface import Entry
 
@@ -60,15 +61,7 @@ class FileLists:
 
     def __iter__(self) -> Iterator[FileList]:
         for source in self._sources:
-            found = find_files(
-                [source.path],
-                include=self._options.include,
-                root_exclude=source.root.exclude,
-                below=source.below,
-                on_error=lambda path, reason, source=source: self._add_unreadable(  # type: ignore[misc]
-                    source, path, reason
-                ),
-            )
+            found = files_of(source, self._options, on_error=partial(self._add_unreadable, source))
             for files in cut(found, lambda: list_size(self._total, self._cut, self._actors)):
                 self._cut += len(files)
                 paths = relative_paths((file.path for file in files), source.root)
@@ -146,12 +139,4 @@ class FileTotal:
         return 0 if self._counting else None
 
     def _count(self, sources: Sequence[Source], options: IndexOptions) -> None:
-        self.files = sum(
-            count_files(
-                [source.path],
-                include=options.include,
-                root_exclude=source.root.exclude,
-                below=source.below,
-            )
-            for source in sources
-        )
+        self.files = count_of(sources, options)

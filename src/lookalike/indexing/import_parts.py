@@ -17,9 +17,11 @@ from lookalike.indexing.parts import (
     Manifest,
     PartRecord,
     PartRow,
+    entry_state,
     read_part,
     read_states,
     rows_of,
+    state_of,
 )
 from lookalike.indexing.sources import Source, find_source
 from lookalike.object_storage import Location, join, open_file, read, resolve, shown
@@ -74,7 +76,7 @@ class PartsImport:
         self._images: dict[str, int] = defaultdict(int)
         self._known = self._unchanged = 0
         self._refused: list[tuple[str, str]] = []
-        self._late: list[tuple[int, PartRow]] = []
+        self._late: list[PartRow] = []
         self._installed: dict[str, str | None] = {}  # revisions by name
 
     def run(self) -> PartsReport:
@@ -201,7 +203,7 @@ class PartsImport:
                     return False
                 if row["outcome"] is None:
                     continue
-                if _replaces(_state_of(row, frozenset(part.spaces)), state):
+                if _replaces(state_of(row, part.spaces), state):
                     return False
         return True
 
@@ -224,21 +226,14 @@ class PartsImport:
         entries, sidecars = [], []
         for row in rows:
             if row.entry is None:
-                self._late.append((row.root, row))
+                self._late.append(row)
                 continue
             known = states.get((row.root, row.path))
-            offered = FileState(
-                0,
-                row.entry.size,
-                row.entry.mtime_ns,
-                row.entry.hash,
-                row.entry.outcome,
-                frozenset(row.entry.vectors),
-            )
+            offered = entry_state(row.entry)
             if known is not None and _order(offered) < _order(known):
                 self._unchanged += 1
                 continue
-            sidecars.append((row.root, row))
+            sidecars.append(row)
             if known is not None and not _replaces(offered, known):
                 self._unchanged += 1
                 continue
@@ -250,12 +245,12 @@ class PartsImport:
             writer.put(entries)
         self._store_sidecars(writer, sidecars)
 
-    def _store_sidecars(self, writer: Writer, rows: Sequence[tuple[int, PartRow]]) -> None:
+    def _store_sidecars(self, writer: Writer, rows: Sequence[PartRow]) -> None:
         """Store the metadata of sidecars that is new; a row of a file that is not known is left out."""
         by_root: dict[int, dict[str, PartRow]] = defaultdict(dict)
-        for root, row in rows:
+        for row in rows:
             if row.values is not None:
-                by_root[root][row.path] = row
+                by_root[row.root][row.path] = row
         for root, described in by_root.items():
             marks = writer.sidecars.marks(root, list(described))
             changed = {
@@ -282,12 +277,6 @@ def _installed_revision(name: str) -> str | None:
 
 def _below(place: Source, path: str) -> str:
     return f"{place.below}/{path}" if place.below else path
-
-
-def _state_of(row: dict[str, Any], spaces: frozenset[str]) -> FileState:
-    outcome = Outcome(row["outcome"])
-    held = spaces if outcome is Outcome.INDEXED else frozenset()
-    return FileState(0, row["size"], row["mtime_ns"], row["hash"], outcome, held)
 
 
 def _order(state: FileState) -> tuple[int, bool, int]:

@@ -12,7 +12,7 @@ from lookalike.extractors.interface import Extractor
 from lookalike.indexing.indexer import Indexer
 from lookalike.indexing.metadata import Described, describe, mixed_notes
 from lookalike.indexing.report import IndexOptions, IndexReport, ProgressCallback
-from lookalike.indexing.sources import drop_nested, exclude_below, resolve_path, resolve_source
+from lookalike.indexing.sources import exclude_below, resolve_paths, resolve_source
 from lookalike.indexing.spaces import ensure_fitted, promote, space_to_add
 from lookalike.indexing.tables import CheckedTable, check_table
 from lookalike.object_storage import is_url
@@ -35,7 +35,7 @@ def index_folders(
 
     Raises the errors of `Library.add`.
     """
-    paths = drop_nested([resolve_path(source) for source in sources])
+    paths = resolve_paths(sources)
     # A table that is wrong is reported before the work, not after it.
     table = None
     if options.metadata is not None:

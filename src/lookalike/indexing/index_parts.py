@@ -13,13 +13,7 @@ from lookalike.indexing.indexer import Indexer
 from lookalike.indexing.part_writer import PartWriter
 from lookalike.indexing.report import IndexOptions, IndexReport, ProgressCallback
 from lookalike.indexing.shards import WHOLE, Shard, shard_key
-from lookalike.indexing.sources import (
-    Source,
-    drop_nested,
-    exclude_below,
-    resolve_path,
-    resolve_source,
-)
+from lookalike.indexing.sources import Source, exclude_below, resolve_paths, resolve_source
 from lookalike.indexing.spaces import ensure_fitted, space_to_add
 from lookalike.object_storage import Location
 from lookalike.thumbnails import STORED_SIDE
@@ -44,11 +38,7 @@ def index_parts(
     """
     started = time.monotonic()
     options = options or IndexOptions()
-    if options.metadata is not None:
-        raise UsageError(
-            "parts hold no tables: give --metadata to `lookalike index` after the import"
-        )
-    paths = drop_nested([resolve_path(source) for source in sources])
+    paths = checked_sources(sources, options)
     with PartWriter(location, shard) as writer:
         fitted = fit_and_start(writer, paths, extractors, options)
         resolved = resolve_sources(writer, paths, options)
@@ -69,6 +59,15 @@ def index_parts(
         writer.complete()
     names = tuple(extractor.name for extractor in fitted)
     return replace(report, spaces=names, seconds=time.monotonic() - started)
+
+
+def checked_sources(sources: Sequence[Path], options: IndexOptions) -> list[Path]:
+    """Return the resolved sources. Raises `UsageError` for options that parts do not have."""
+    if options.metadata is not None:
+        raise UsageError(
+            "parts hold no tables: give --metadata to `lookalike index` after the import"
+        )
+    return resolve_paths(sources)
 
 
 def fit_and_start(

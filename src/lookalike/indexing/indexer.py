@@ -23,13 +23,12 @@ from lookalike.extractors.interface import Extractor, space_key
 from lookalike.images.formats import still_of
 from lookalike.images.metadata.facts import OCR_FIELDS, Facts
 from lookalike.images.reading import is_access_failure
-from lookalike.images.walk import DANGLING, FoundFile, count_files, find_files
+from lookalike.images.walk import DANGLING, FoundFile
 from lookalike.indexing.change_detection import ChangeDetection
 from lookalike.indexing.companions import StillFinder
 from lookalike.indexing.content_reuse import ContentReuse
 from lookalike.indexing.extractor_thread import ExtractorQueue
 from lookalike.indexing.fetch_ahead import fetch_ahead
-from lookalike.indexing.index_writer import IndexWriter
 from lookalike.indexing.page_queue import PageQueue, PendingFile
 from lookalike.indexing.report import (
     EMPTY_SOURCE,
@@ -43,13 +42,15 @@ from lookalike.indexing.sidecars import SidecarReader
 from lookalike.indexing.sources import (
     Source,
     Unreadable,
+    count_of,
+    files_of,
     is_folder,
     is_up_to_date,
     relative_paths,
     same_file,
 )
 from lookalike.object_storage import is_address_list, is_url
-from lookalike.stores.interface import Entry, FileState, Root
+from lookalike.stores.interface import Entry, FileState, IndexWriter, Root
 from lookalike.workers.pool import Pool
 
 CHUNK = 500  # paths looked up in the catalogue together
@@ -246,7 +247,12 @@ class Indexer:
         """Yield the files of a source that need work."""
         self._changes.start_source(source)
         self._stills = StillFinder(source, self._options.include) if self._options.pairs else None
-        found = iter(self._files) if self._files is not None else self._walk(source)
+        on_error = partial(self._add_unreadable, source.root)
+        found = (
+            files_of(source, self._options, skip=self._skip, on_error=on_error)
+            if self._files is None
+            else iter(self._files)
+        )
         while chunk := list(islice(found, CHUNK)):
             self.counters.found[source.path] += len(chunk)
             paths = relative_paths((file.path for file in chunk), source.root)
@@ -260,16 +266,6 @@ class Indexer:
             self._report_progress()
         if self._sidecars:
             self._sidecars.end_source(source.root)
-
-    def _walk(self, source: Source) -> Iterator[FoundFile]:
-        return find_files(
-            [source.path],
-            include=self._options.include,
-            root_exclude=source.root.exclude,
-            below=source.below,
-            skip=self._skip,
-            on_error=partial(self._add_unreadable, source.root),
-        )
 
     def _own_files(
         self, paths: Sequence[str], chunk: Sequence[FoundFile]
@@ -476,17 +472,7 @@ class Indexer:
         if any(is_url(source.root.path) for source in sources):
             return  # listing everything twice would take long
         with suppress(UsageError):  # the source vanished meanwhile: the walk itself reports that
-            files = sum(
-                count_files(
-                    [source.path],
-                    include=self._options.include,
-                    root_exclude=source.root.exclude,
-                    below=source.below,
-                    skip=self._skip,
-                    stop=stop.is_set,
-                )
-                for source in sources
-            )
+            files = count_of(sources, self._options, skip=self._skip, stop=stop.is_set)
             self._total = -(-files // self._share)  # pages are added as they are found
 
     def _report_progress(self, *, force: bool = False) -> None:

@@ -12,9 +12,8 @@ from lookalike.extractors.extraction import ExtractionResult
 from lookalike.images.formats import DOCUMENTS
 from lookalike.images.pages import free_name, page_digest, split_page
 from lookalike.images.walk import FoundFile
-from lookalike.indexing.index_writer import IndexWriter
 from lookalike.indexing.report import Counters, IndexOptions
-from lookalike.stores.interface import Entry, FileState, Image
+from lookalike.stores.interface import Entry, FileState, Image, IndexWriter
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,11 @@ from lookalike.indexing.parts import (
     decode_manifest,
     encode_manifest,
     encode_part,
+    entry_state,
     manifest_name,
     pyarrow,
     read_states,
+    state_of,
     stated_facts,
 )
 from lookalike.indexing.shards import Shard
@@ -135,19 +137,8 @@ class PartWriter:
         for row in rows:
             if row["outcome"] is None:
                 continue
-            outcome = Outcome(row["outcome"])
-            spaces = frozenset(part.spaces if outcome is Outcome.INDEXED else ())
             id = self._id_of(row["root"], row["path"])
-            state = FileState(
-                id,
-                row["size"],
-                row["mtime_ns"],
-                row["hash"],
-                outcome,
-                spaces,
-                row["reason"],
-                row["inode"],
-            )
+            state = state_of(row, part.spaces, id)
             facts = stated_facts(row["facts"])
             self._known[id] = _Known(row["root"], row["path"], state, row["mark"], facts)
         return True
@@ -211,18 +202,8 @@ class PartWriter:
             ids.append(id)
             self._rows[id] = PartRow(entry.root, entry.path, entry)
             self._bytes += sum(vector.nbytes for vector in entry.vectors.values())
-            state = FileState(
-                id,
-                entry.size,
-                entry.mtime_ns,
-                entry.hash,
-                entry.outcome,
-                frozenset(entry.vectors),
-                entry.reason,
-                entry.inode,
-            )
             facts = stated_facts(entry.facts)
-            self._known[id] = _Known(entry.root, entry.path, state, "", facts)
+            self._known[id] = _Known(entry.root, entry.path, entry_state(entry, id), "", facts)
         return ids
 
     def put_sidecars(self, rows: Mapping[int, tuple[str, Mapping[str, Any]]]) -> None:

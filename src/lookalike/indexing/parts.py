@@ -20,7 +20,7 @@ import base64
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -33,7 +33,7 @@ from lookalike.errors import PARSE_ERRORS, MissingExtra, Outcome, UsageError
 from lookalike.images.metadata.facts import Facts
 from lookalike.images.reading import InodeState
 from lookalike.indexing.shards import Shard
-from lookalike.stores.interface import Entry, Space
+from lookalike.stores.interface import Entry, FileState, Space
 from lookalike.stores.metadata import facts_json
 from lookalike.vectors.npz import read_npz
 
@@ -183,6 +183,35 @@ def read_states(file: Any) -> list[dict[str, Any]]:
     with _whole():
         table = _opened(file).read([*STATE_COLUMNS, "reason", "facts"])
         return [_plain(row) for row in table.to_pylist()]
+
+
+def state_of(row: Mapping[str, Any], spaces: Collection[str], id: int = 0) -> FileState:
+    """Return the state of the file in a row of `read_states` that has an outcome; `spaces`: of the part."""
+    outcome = Outcome(row["outcome"])
+    return FileState(
+        id,
+        row["size"],
+        row["mtime_ns"],
+        row["hash"],
+        outcome,
+        frozenset(spaces if outcome is Outcome.INDEXED else ()),
+        row["reason"],
+        row["inode"],
+    )
+
+
+def entry_state(entry: Entry, id: int = 0) -> FileState:
+    """Return the state of the file that an entry describes."""
+    return FileState(
+        id,
+        entry.size,
+        entry.mtime_ns,
+        entry.hash,
+        entry.outcome,
+        frozenset(entry.vectors),
+        entry.reason,
+        entry.inode,
+    )
 
 
 def read_part(data: bytes) -> Iterator[list[PartRow]]:

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.errors import LookalikeError, MissingExtra, UsageError
+from lookalike.errors import LookalikeError, MissingExtra
 from lookalike.extractors import load
 from lookalike.extractors.interface import Extractor, FittedExtractor, space_key
 from lookalike.indexing.file_lists import FileList, FileLists, FileTotal
-from lookalike.indexing.index_parts import fit_and_start, resolve_sources
+from lookalike.indexing.index_parts import checked_sources, fit_and_start, resolve_sources
 from lookalike.indexing.indexer import Indexer, extraction_pool
 from lookalike.indexing.part_writer import PartWriter
 from lookalike.indexing.parts import Manifest, PartRecord
@@ -33,10 +33,6 @@ from lookalike.indexing.report import (
     ProgressCallback,
 )
 from lookalike.indexing.shards import WHOLE
-from lookalike.indexing.sources import (
-    drop_nested,
-    resolve_path,
-)
 from lookalike.object_storage import Location
 from lookalike.thumbnails import STORED_SIDE
 
@@ -128,11 +124,7 @@ def index_with_ray(
     """
     started = time.monotonic()
     options = replace(options or IndexOptions(), workers=(options and options.workers) or 1)
-    if options.metadata is not None:
-        raise UsageError(
-            "parts hold no tables: give --metadata to `lookalike index` after the import"
-        )
-    paths = drop_nested([resolve_path(source) for source in sources])
+    paths = checked_sources(sources, options)
     ray = _connected(address)
     with PartWriter(location, WHOLE) as writer:
         fitted = fit_and_start(writer, paths, extractors, options)

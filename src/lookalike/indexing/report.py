@@ -214,22 +214,13 @@ class Counters:
         self, removed: int, missing: int, unreadable: Sequence[tuple[str, str]]
     ) -> IndexReport:
         """Return the report of the run, without the fields about metadata."""
-        counts = self.counts
+        counts: Mapping[str, Any] = self.counts
         return IndexReport(
-            new=counts["new"],
-            changed=counts["changed"],
-            added_vectors=counts["added_vectors"],
-            moved=counts["moved"],
-            copied=counts["copied"],
-            unchanged=counts["unchanged"],
             removed=removed,
             missing=missing,
             failed=dict(self.failed),
-            not_images=counts["not_images"],
-            companions=counts["companions"],
-            drawings=counts["drawings"],
-            known_failures=counts["known_failures"],
             unreadable=tuple(unreadable),
+            **counts,
         )
 
 

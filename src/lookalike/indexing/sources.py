@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,11 +13,10 @@ from lookalike.images.archives import is_archive
 from lookalike.images.formats import became_readable
 from lookalike.images.globs import Globs, anchored
 from lookalike.images.reading import is_access_failure
-from lookalike.images.walk import FoundFile
-from lookalike.indexing.index_writer import IndexWriter
+from lookalike.images.walk import FoundFile, OnError, count_files, find_files
 from lookalike.indexing.report import IndexOptions
 from lookalike.object_storage import WEB_ROOT, info, is_address_list, is_url, is_web, shown
-from lookalike.stores.interface import FileState, Root
+from lookalike.stores.interface import FileState, IndexWriter, Root
 from lookalike.stores.paths import existing_path, relative_path
 from lookalike.stores.text_analysis import compose
 
@@ -92,8 +91,48 @@ def find_source(path: Path, roots: Iterable[Root]) -> Source | None:
     return None
 
 
-def drop_nested(paths: Sequence[Path]) -> list[Path]:
-    """Return the paths without duplicates and without those inside another of them."""
+def files_of(
+    source: Source,
+    options: IndexOptions,
+    *,
+    skip: Iterable[Path] = (),
+    on_error: OnError | None = None,
+) -> Iterator[FoundFile]:
+    """Return the files of a source that the options and its root take; see `walk.find_files`."""
+    return find_files(
+        [source.path],
+        include=options.include,
+        root_exclude=source.root.exclude,
+        below=source.below,
+        skip=skip,
+        on_error=on_error,
+    )
+
+
+def count_of(
+    sources: Iterable[Source],
+    options: IndexOptions,
+    *,
+    skip: Iterable[Path] = (),
+    stop: Callable[[], bool] | None = None,
+) -> int:
+    """Return how many files `files_of` would return for these sources; see `walk.count_files`."""
+    return sum(
+        count_files(
+            [source.path],
+            include=options.include,
+            root_exclude=source.root.exclude,
+            below=source.below,
+            skip=skip,
+            stop=stop,
+        )
+        for source in sources
+    )
+
+
+def resolve_paths(sources: Iterable[Path]) -> list[Path]:
+    """Return the paths as `resolve_path` does, without duplicates and those inside another of them."""
+    paths = [resolve_path(source) for source in sources]
     unique = dict.fromkeys(paths)  # a hash table: thousands of single files may be given
     return [path for path in unique if not any(parent in unique for parent in path.parents)]
 

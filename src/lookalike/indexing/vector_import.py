@@ -235,8 +235,7 @@ class PathMapper:
                     whole = Path(file)
                     if (root := self._root(whole)) is not None:
                         return root, whole.relative_to(root.path).as_posix(), whole
-        plain = name if "://" in name else os.path.normpath(name).replace(os.sep, "/")
-        return self._imported_root, plain.lstrip("/"), None
+        return self._imported_root, _plain_path(name).lstrip("/"), None
 
     def _locate_untrusted(self, name: str) -> tuple[Root, str, Path | None]:
         """Return root, path and file of an untrusted path, which must end below an existing root."""

@@ -68,6 +68,7 @@ __all__ = [
     "HitFields",
     "Ids",
     "Image",
+    "IndexWriter",
     "MetadataSources",
     "Neighbours",
     "Repair",
@@ -280,41 +281,11 @@ class Sidecars(Protocol):
         ...
 
 
-class Writer(Protocol):
-    """Changes the library, and holds its lock until the context ends.
-
-    Every method commits before it returns, as a whole or not at all. Whatever kills the process, the library
-    stays consistent and loses at most the call in progress.
-    """
+class IndexWriter(Protocol):
+    """The part of `Writer` that an indexing run uses; `part_writer` has another implementation of it."""
 
     def add_root(self, path: Path) -> Root:
         """Return the root of this folder; it is made if there is none. The folder need not exist."""
-        ...
-
-    def add_imported_root(self) -> Root:
-        """Return the root of images without a file (`Root.imported`); it is made if it is missing."""
-        ...
-
-    def add_space(self, space: Space) -> None:
-        """Make the space unless it is there.
-
-        The store sets `current`: True unless another revision of the same name exists, which stays current
-        until `promote`. Raises `UsageError` if the space has another dimension or similarity.
-        """
-        ...
-
-    def drop_space(self, name: str) -> int:
-        """Delete all vectors of the spaces of that name, and the images without a file (`Root.imported`) that
-        have no other vector; return how many images those were. `UsageError` for an unknown name."""
-        ...
-
-    def all_or_nothing(self) -> AbstractContextManager[None]:
-        """Undo what the block adds if it raises an error or the process dies in it: new images and new spaces
-        are deleted, in the latter case by the next writer. Other changes stay."""
-        ...
-
-    def promote(self, space: str) -> None:
-        """Make this revision the current one of its name, and delete the other ones."""
         ...
 
     def file_states(self, root: int, paths: Sequence[str]) -> dict[str, FileState]:
@@ -360,10 +331,6 @@ class Writer(Protocol):
         """Replace the identity of a root's folder, a text of the caller's that tells it from copies of it."""
         ...
 
-    def set_exclude(self, root: int, globs: Sequence[str]) -> None:
-        """Replace the globs of what is not indexed below a root. Images that match stay until a sweep."""
-        ...
-
     def mark_seen(self, ids: Iterable[int]) -> None:
         """Mark images as seen in this writer's lifetime."""
         ...
@@ -379,6 +346,49 @@ class Writer(Protocol):
         As for all images that are deleted, their metadata from tables is kept by content, and given to a new
         image with that content: if possible, that of the image at the same path.
         """
+        ...
+
+    @property
+    def sidecars(self) -> Sidecars:
+        """The sidecar metadata of the library."""
+        ...
+
+
+class Writer(IndexWriter, Protocol):
+    """Changes the library, and holds its lock until the context ends.
+
+    Every method commits before it returns, as a whole or not at all. Whatever kills the process, the library
+    stays consistent and loses at most the call in progress.
+    """
+
+    def add_imported_root(self) -> Root:
+        """Return the root of images without a file (`Root.imported`); it is made if it is missing."""
+        ...
+
+    def add_space(self, space: Space) -> None:
+        """Make the space unless it is there.
+
+        The store sets `current`: True unless another revision of the same name exists, which stays current
+        until `promote`. Raises `UsageError` if the space has another dimension or similarity.
+        """
+        ...
+
+    def drop_space(self, name: str) -> int:
+        """Delete all vectors of the spaces of that name, and the images without a file (`Root.imported`) that
+        have no other vector; return how many images those were. `UsageError` for an unknown name."""
+        ...
+
+    def all_or_nothing(self) -> AbstractContextManager[None]:
+        """Undo what the block adds if it raises an error or the process dies in it: new images and new spaces
+        are deleted, in the latter case by the next writer. Other changes stay."""
+        ...
+
+    def promote(self, space: str) -> None:
+        """Make this revision the current one of its name, and delete the other ones."""
+        ...
+
+    def set_exclude(self, root: int, globs: Sequence[str]) -> None:
+        """Replace the globs of what is not indexed below a root. Images that match stay until a sweep."""
         ...
 
     def set_metadata(self, rows: Mapping[int, Mapping[str, Any]], *, merge: bool = False) -> None:
@@ -408,11 +418,6 @@ class Writer(Protocol):
         The smaller hash of a pair comes first. Results are deleted with the last image that has one of the
         two contents; one may be of another library. They do not change `Snapshot.version`.
         """
-        ...
-
-    @property
-    def sidecars(self) -> Sidecars:
-        """The sidecar metadata of the library."""
         ...
 
 
