@@ -38,69 +38,15 @@ FILE_VALUES = ("format", "width", "height", "size")
 WORD_FIELDS = ("label", "caption", "keywords", "tags", "title")
 
 # The most frequent words of English and German captions, and of folders of images, which name nothing.
-STOP_WORDS = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "by",
-        "for",
-        "from",
-        "has",
-        "in",
-        "is",
-        "it",
-        "its",
-        "of",
-        "on",
-        "or",
-        "that",
-        "the",
-        "their",
-        "there",
-        "this",
-        "to",
-        "two",
-        "up",
-        "with",
-        "while",
-        "der",
-        "die",
-        "das",
-        "ein",
-        "eine",
-        "einem",
-        "einen",
-        "einer",
-        "und",
-        "im",
-        "in",
-        "am",
-        "auf",
-        "mit",
-        "von",
-        "zu",
-        "vor",
-        "aus",
-        "image",
-        "images",
-        "img",
-        "photo",
-        "photos",
-        "picture",
-        "pictures",
-        "dcim",
-        "camera",
-        "data",
-        "dataset",
-        "train",
-        "test",
-        "val",
-    ]
-)
+# fmt: off
+STOP_WORDS = frozenset({
+    "a", "an", "and", "are", "as", "at", "by", "for", "from", "has", "in", "is", "it", "its", "of",
+    "on", "or", "that", "the", "their", "there", "this", "to", "two", "up", "with", "while", "der",
+    "die", "das", "ein", "eine", "einem", "einen", "einer", "und", "im", "am", "auf", "mit", "von",
+    "zu", "vor", "aus", "image", "images", "img", "photo", "photos", "picture", "pictures", "dcim",
+    "camera", "data", "dataset", "train", "test", "val",
+})
+# fmt: on
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -97,7 +97,6 @@ class Explanation:
 
     def as_dict(self) -> dict[str, Any]:
         """Return a JSON document without pixels; heatmaps are reduced to 8 × 8, rows from the top."""
-        faith = self.faithfulness
         return {
             "extractor": self.extractor,
             "similarity": self.similarity,
@@ -122,12 +121,8 @@ class Explanation:
                 for each in self.colours
             ],
             "faithfulness": {
-                "faithful": faith.faithful,
-                "marked_drop": faith.marked_drop,
-                "other_drop": faith.other_drop,
-                "win_rate": faith.win_rate,
-                "marked_share": faith.marked_share,
-                "trials": faith.trials,
+                "faithful": self.faithfulness.faithful,
+                **asdict(self.faithfulness),
             },
         }
 

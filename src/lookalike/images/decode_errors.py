@@ -98,9 +98,7 @@ def _boxes_end_early(data: bytes) -> bool:
         size = struct.unpack_from(">I", data, at)[0]
         if size == 1:
             size = struct.unpack_from(">Q", data, at + 8)[0]
-        if size == 0:
-            return False
-        if size < 8:
+        if size < 8:  # 0: the last box, up to the end
             return False
         at += size
     return at > len(data)

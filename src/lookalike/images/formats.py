@@ -77,8 +77,6 @@ FORMATS = {
 }
 # fmt: on
 
-"""What every browser shows as it is."""
-
 VIDEO_FORMATS = frozenset(kind for kind, one in FORMATS.items() if one.demuxer)
 VIDEO_SUFFIXES = frozenset(end for kind in VIDEO_FORMATS for end in FORMATS[kind].suffixes)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 from lookalike.errors import (
@@ -31,16 +30,6 @@ WEB_THREADS = 16
 ODD_NAME = "has an empty name, '.' or '..' in its path, which is not supported: rename it"
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteFile:
-    """A file that was found; `etag` is a validator of its content, "" if there is none."""
-
-    path: str
-    size: int
-    mtime_ns: int
-    etag: str
-
-
 Report = Callable[[str, str], None]
 """Called with path and reason of what cannot be read."""
 
@@ -62,7 +51,7 @@ def fetch(path: str) -> bytes:
         raise ImageError(Outcome.UNREADABLE, f"cannot be read: {error}") from None
 
 
-def find_remote(source: str, globs: Globs, report: Report) -> Iterator[RemoteFile]:
+def find_remote(source: str, globs: Globs, report: Report) -> Iterator[ObjectInfo]:
     """Yield the files at or below a URL, in the byte order of their paths.
 
     Archives are entered like folders. Memory: the names in each folder on the way down.
@@ -70,7 +59,7 @@ def find_remote(source: str, globs: Globs, report: Report) -> Iterator[RemoteFil
     """
     top = info(source)
     if not top.is_folder:
-        yield from _members(top, globs, report) if is_archive(top.path) else [_file(top)]
+        yield from _members(top, globs, report) if is_archive(top.path) else [top]
         return
     start = len(top.path.rstrip("/")) + 1
     stack = [iter(list_folder(source))]
@@ -92,7 +81,7 @@ def find_remote(source: str, globs: Globs, report: Report) -> Iterator[RemoteFil
             if globs.enters_folder(relative, name):
                 yield from _members(entry, globs, report, start)
         elif globs.includes_file(relative, name):
-            yield _file(entry)
+            yield entry
 
 
 def names_in(folder: str) -> list[str]:
@@ -134,18 +123,18 @@ def addresses(file: Path, report: Report) -> list[str]:
     return list(found)
 
 
-def find_addresses(file: Path, report: Report) -> Iterator[RemoteFile]:
+def find_addresses(file: Path, report: Report) -> Iterator[ObjectInfo]:
     """Yield the addresses that a text file lists, each with its validator as the server tells it."""
     with ThreadPoolExecutor(WEB_THREADS, "lookalike-web") as threads:
         yield from threads.map(_asked, addresses(file, report))
 
 
-def _asked(path: str) -> RemoteFile:
+def _asked(path: str) -> ObjectInfo:
     try:
         size, etag = validator_of(url_of(path) or path, WEB_LIMITS)
     except UsageError:  # fetching the image itself says why
         size, etag = 0, ""
-    return RemoteFile(path, size, 0, etag)
+    return ObjectInfo(path, size, 0, etag, is_folder=False)
 
 
 def _fetched(url: str) -> bytes:
@@ -167,7 +156,7 @@ def _listed(path: str, report: Report) -> list[ObjectInfo]:
 
 def _members(
     entry: ObjectInfo, globs: Globs, report: Report, start: int | None = None
-) -> Iterator[RemoteFile]:
+) -> Iterator[ObjectInfo]:
     """Yield the members of an archive; its validator is theirs."""
     start = len(entry.path) + 1 if start is None else start
     try:
@@ -186,8 +175,4 @@ def _members(
             path[start:], parts[-1]
         ):
             etag = entry.etag or f"{entry.size}-{entry.mtime_ns}"
-            yield RemoteFile(path, member.size, entry.mtime_ns, etag)
-
-
-def _file(entry: ObjectInfo) -> RemoteFile:
-    return RemoteFile(entry.path, entry.size, entry.mtime_ns, entry.etag)
+            yield ObjectInfo(path, member.size, entry.mtime_ns, etag, is_folder=False)

@@ -167,9 +167,4 @@ def _resize_area(pixels: Pixels, width: int, height: int) -> Pixels:
 def _filter(spec: PixelSpec) -> Image.Resampling:
     from PIL import Image
 
-    return {
-        "nearest": Image.Resampling.NEAREST,
-        "bilinear": Image.Resampling.BILINEAR,
-        "bicubic": Image.Resampling.BICUBIC,
-        "lanczos": Image.Resampling.LANCZOS,
-    }[spec.resample]
+    return Image.Resampling[spec.resample.upper()]
