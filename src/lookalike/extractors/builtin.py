@@ -41,6 +41,7 @@ class BuiltinExtractor:
     similarity: Similarity = "cosine"
     pixels = PixelSpec(mode="rgb", fit="stretch", height=SIDE, width=SIDE, resample="area")
     runs_in: RunsIn = "main"
+    model = MODEL
     output = "vectors"
 
     def __init__(self) -> None:
@@ -65,11 +66,6 @@ class BuiltinExtractor:
     def concurrency(self) -> tuple[int, int]:
         """See `ConcurrentExtractor`."""
         return self._loaded().concurrency()
-
-    @property
-    def model(self) -> Path:
-        """Path of the graph."""
-        return MODEL
 
     def parts(self) -> Mapping[str, slice]:
         """Return the slice of each part of the vector (content, colours).

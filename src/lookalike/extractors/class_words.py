@@ -17,14 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
-from lookalike.extractors.classifier_head import ClassifierHead, find_classifier_head, reproduces
+from lookalike.extractors.classifier_head import ClassifierHead, find_classifier_head
+from lookalike.extractors.onnx_encoder import ImageEncoder, features_of_noise
 from lookalike.extractors.vocabulary import Concept, Vocabulary
 from lookalike.extractors.wordnet import load_wordnet
 from lookalike.vectors.blocks import Floats
 from lookalike.vectors.similarity import normalise
 
 if TYPE_CHECKING:
-    from lookalike.extractors.onnx_encoder import ImageEncoder
     from lookalike.extractors.onnx_graph import Graph
     from lookalike.models.files import ModelFiles
 
@@ -92,12 +92,9 @@ def classifier_words(
         for output in outputs
         if output != features and (head := find_classifier_head(graph, output)) is not None
     }
-    size = encoder.pixels.height, encoder.pixels.width
-    noise = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
     for output, head in heads.items():
-        raw, found = encoder.run([noise], [features, output])
-        tolerance = 0.05 if encoder.dtype == np.float16 else 2e-3
-        if reproduces(head, raw.reshape(1, -1), found, tolerance=tolerance):
+        raw = features_of_noise(encoder, head, features, output)
+        if raw is not None:
             return words_of_head(head, labels, float(np.linalg.norm(raw)), name=name)
     raise UsageError(
         f"{name} is not a classifier whose last layer is over its vectors: it knows no words"

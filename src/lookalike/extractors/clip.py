@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,16 +72,18 @@ class ClipExtractor:
         text_source: _TextSource,
     ) -> None:
         tensor = _first_output(graph, _IMAGE_OUTPUTS)
-        self._output = FeatureOutput(tensor, "flat")
+        output = FeatureOutput(tensor, "flat")
         self.name = name
         self.revision = revision_of(graph, [_RECIPE, tensor, preprocessing.recipe()])
         self.pixels: PixelSpec = preprocessing.pixels
         self._text_source = text_source
         self._lock = threading.Lock()
         self._text_encoder: TextEncoder | None = None
-        self._session = open_session(graph, self._output)
+        self.model = graph.path
+        self.output = tensor
+        self._session = open_session(graph, output)
         self._image_encoder = ImageEncoder(
-            self._session, self._output, preprocessing, extra_feeds=_dummy_text(self._session)
+            self._session, output, preprocessing, extra_feeds=_dummy_text(self._session)
         )
         self.dim = self._image_encoder.dim()
 
@@ -106,16 +107,6 @@ class ClipExtractor:
     def concurrency(self) -> tuple[int, int]:
         """See `ConcurrentExtractor`."""
         return self._session.concurrency()
-
-    @property
-    def model(self) -> Path:
-        """Path of the graph of the image side."""
-        return self._session.path
-
-    @property
-    def output(self) -> str:
-        """The tensor that the vectors are made of."""
-        return self._output.tensor
 
     def peek(self, images: Sequence[Pixels], tensors: Sequence[str]) -> list[NDArray[np.float32]]:
         """See `feature_maps.NetworkExtractor`."""

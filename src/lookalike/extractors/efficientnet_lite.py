@@ -7,8 +7,6 @@ exports on the Hugging Face hub have, with batch normalisation folded into the c
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -20,6 +18,7 @@ from lookalike.errors import PARSE_ERRORS, MissingExtra, UsageError
 from lookalike.extractors.onnx import OnnxExtractor, open_onnx
 from lookalike.extractors.onnx_writer import GraphWriter
 from lookalike.extractors.wordnet import load_wordnet
+from lookalike.files import atomic_folder
 from lookalike.models.files import file_sha256, hash_file, models_folder
 from lookalike.models.spec import ModelSpec
 from lookalike.models.torch_file import read_tensors
@@ -108,37 +107,29 @@ def _is_intact(folder: Path) -> bool:
 
 
 def _write(weights: Path, folder: Path) -> Path:
-    part: Path | None = None
+    wordnet = load_wordnet()
+    labels = [", ".join(wordnet.synsets[id].lemmas) for id in wordnet.imagenet()]
+    config = {
+        "architectures": ["EfficientNetForImageClassification"],
+        "model_type": "efficientnet",
+        "image_size": SIDE,
+        "num_channels": 3,
+        "id2label": dict(enumerate(labels)),
+    }
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{NAME}.", dir=folder.parent))
-        (part / "onnx").mkdir()
-        (part / _GRAPH).write_bytes(to_onnx(read_tensors(weights)))
-        wordnet = load_wordnet()
-        labels = [", ".join(wordnet.synsets[id].lemmas) for id in wordnet.imagenet()]
-        config = {
-            "architectures": ["EfficientNetForImageClassification"],
-            "model_type": "efficientnet",
-            "image_size": SIDE,
-            "num_channels": 3,
-            "id2label": dict(enumerate(labels)),
-        }
-        record = {"format": _FORMAT, "sha256": hash_file(part / _GRAPH), "from": SHA256}
-        files = {"config.json": config, "preprocessor_config.json": _PROCESSOR, _RECORD: record}
-        for name, content in files.items():
-            (part / name).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        part.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(folder)
-        part.replace(folder)
+        with atomic_folder(folder) as part:
+            (part / "onnx").mkdir()
+            (part / _GRAPH).write_bytes(to_onnx(read_tensors(weights)))
+            record = {"format": _FORMAT, "sha256": hash_file(part / _GRAPH), "from": SHA256}
+            files = {"config.json": config, "preprocessor_config.json": _PROCESSOR, _RECORD: record}
+            for name, content in files.items():
+                text = json.dumps(content, indent=1) + "\n"
+                (part / name).write_text(text, encoding="utf-8")
     except OSError as error:
         if find_installed() is None:  # another process may have been faster
             raise UsageError(
                 f"{folder} cannot be written ({error.strerror}): choose another --model-dir"
             ) from error
-    finally:
-        if part is not None:
-            shutil.rmtree(part, ignore_errors=True)
     return folder
 
 

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
-from lookalike.extractors.classifier_head import find_classifier_head, reproduces
+from lookalike.extractors.classifier_head import find_classifier_head
 from lookalike.extractors.interface import RunsIn, Vectors
 from lookalike.extractors.onnx_encoder import (
     FeatureOutput,
     ImageEncoder,
     Pooling,
     check_weights,
+    features_of_noise,
     open_session,
     revision_of,
 )
@@ -68,8 +69,9 @@ class OnnxExtractor:
         self.name = name
         self.revision = revision
         self.pixels: PixelSpec = preprocessing.pixels
+        self.model = session.path
+        self.output = output.tensor
         self._session = session
-        self._output = output
         self._encoder = ImageEncoder(session, output, preprocessing)
         self.dim = self._encoder.dim()
         self._class_words = cache(class_words)
@@ -83,16 +85,6 @@ class OnnxExtractor:
     def concurrency(self) -> tuple[int, int]:
         """See `ConcurrentExtractor`."""
         return self._session.concurrency()
-
-    @property
-    def model(self) -> Path:
-        """Path of the graph."""
-        return self._session.path
-
-    @property
-    def output(self) -> str:
-        """The tensor that the vectors are made of."""
-        return self._output.tensor
 
     def peek(self, images: Sequence[Pixels], tensors: Sequence[str]) -> list[NDArray[np.float32]]:
         """See `feature_maps.NetworkExtractor`."""
@@ -188,11 +180,7 @@ def _check_head(path: Path, encoder: ImageEncoder, output: FeatureOutput, graph:
     """Check on noise that features × head = logits; otherwise the wrong tensor was taken."""
     assert output.head is not None
     logits = "logits" if "logits" in graph.outputs else graph.outputs[0]
-    size = encoder.pixels.height, encoder.pixels.width
-    noise = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
-    features, found = encoder.run([noise], [output.tensor, logits])
-    tolerance = 0.05 if encoder.dtype == np.float16 else 2e-3
-    if not reproduces(output.head, features, found, tolerance=tolerance):
+    if features_of_noise(encoder, output.head, output.tensor, logits) is None:
         raise UsageError(
             f"{path}: the features found before its last layer do not give its output; use an "
             "export without the classifier"

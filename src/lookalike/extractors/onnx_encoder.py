@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
-from lookalike.extractors.classifier_head import ClassifierHead
+from lookalike.extractors.classifier_head import ClassifierHead, reproduces
 from lookalike.extractors.onnx_graph import Graph, with_outputs
 from lookalike.extractors.preprocessing import Preprocessing
 from lookalike.extractors.runtime import Session, batch_for, run_all
@@ -121,6 +121,17 @@ class ImageEncoder:
                     f"the network takes {(channels, height, width)}, but preprocessor_config.json "
                     f"prepares {prepared}"
                 )
+
+
+def features_of_noise(
+    encoder: ImageEncoder, head: ClassifierHead, features: str, output: str
+) -> NDArray[np.float32] | None:
+    """Return the tensor `features` for an image of noise; None where features × head is not the output."""
+    size = encoder.pixels.height, encoder.pixels.width
+    noise = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    raw, found = encoder.run([noise], [features, output])
+    tolerance = 0.05 if encoder.dtype == np.float16 else 2e-3
+    return raw if reproduces(head, raw, found, tolerance=tolerance) else None
 
 
 def check_weights(graph: Graph) -> None:

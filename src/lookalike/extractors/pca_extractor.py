@@ -38,34 +38,16 @@ class PcaExtractor:
             )
         check_kept(dim, base.dim, f"{base.name} vectors")
         self.base = base
+        self.name = f"{base.name}{PCA}{dim}"
+        self.revision = f"{base.revision}+pca1"
+        if projection:  # vectors along different axes must never be compared
+            self.revision += f"-{projection.fingerprint()}"
         self.dim = dim
+        self.similarity: Similarity = base.similarity
+        self.pixels: PixelSpec = base.pixels
+        self.runs_in: RunsIn = base.runs_in
+        self.sample_size = sample_size(dim)
         self._projection = projection
-
-    @property
-    def name(self) -> str:
-        return f"{self.base.name}{PCA}{self.dim}"
-
-    @property
-    def revision(self) -> str:
-        recipe = f"{self.base.revision}+pca1"
-        # Vectors along different axes must never be compared.
-        return f"{recipe}-{self._projection.fingerprint()}" if self._projection else recipe
-
-    @property
-    def similarity(self) -> Similarity:
-        return self.base.similarity
-
-    @property
-    def pixels(self) -> PixelSpec:
-        return self.base.pixels
-
-    @property
-    def runs_in(self) -> RunsIn:
-        return self.base.runs_in
-
-    @property
-    def sample_size(self) -> int:
-        return sample_size(self.dim)
 
     @property
     def fitted(self) -> Mapping[str, NDArray[np.generic]] | None:

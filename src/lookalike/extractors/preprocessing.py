@@ -211,8 +211,10 @@ def _scaling(processor: Mapping[str, Any], kind: str) -> Scaling:
     shift = -1.0 if processor.get("rescale_offset") else 0.0
     mean, std = np.zeros(3), np.ones(3)
     if processor.get("do_normalize", True):
-        mean = np.asarray(processor.get("image_mean") or _default_mean(kind), np.float64)
-        std = np.asarray(processor.get("image_std") or _default_std(kind), np.float64)
+        half = kind.startswith(("ViT", "Siglip", "MobileNet"))
+        usual = (_HALF, _HALF) if half else (_IMAGENET_MEAN, _IMAGENET_STD)
+        mean = np.asarray(processor.get("image_mean") or usual[0], np.float64)
+        std = np.asarray(processor.get("image_std") or usual[1], np.float64)
     if mean.shape != (3,) or std.shape != (3,):
         raise UsageError("preprocessor_config.json is not for three channels: not supported")
     scale = factor / std
@@ -225,14 +227,6 @@ def _scaling(processor: Mapping[str, Any], kind: str) -> Scaling:
         (float(offset[0]), float(offset[1]), float(offset[2])),
         bool(processor.get("do_flip_channel_order", False)),
     )
-
-
-def _default_mean(kind: str) -> list[float]:
-    return _HALF if kind.startswith(("ViT", "Siglip", "MobileNet")) else _IMAGENET_MEAN
-
-
-def _default_std(kind: str) -> list[float]:
-    return _HALF if kind.startswith(("ViT", "Siglip", "MobileNet")) else _IMAGENET_STD
 
 
 def _from_timm(pretrained: Mapping[str, Any]) -> dict[str, Any]:

@@ -96,36 +96,16 @@ class RegionExtractor:
             )
         self.base = base
         self._boxes = grid() if boxes is None else np.asarray(boxes, np.float64)
-
-    @property
-    def name(self) -> str:
-        return self.base.name + REGIONS
-
-    @property
-    def revision(self) -> str:
-        return f"{self.base.revision}+2"  # of the grid
-
-    @property
-    def dim(self) -> int:
-        return self.base.dim * len(self._boxes)
-
-    @property
-    def similarity(self) -> Similarity:
-        return self.base.similarity
-
-    @property
-    def runs_in(self) -> RunsIn:
-        return self.base.runs_in
-
-    @property
-    def pixels(self) -> PixelSpec:
-        """Pixels large enough that the smallest tile has the size the base extractor takes."""
-        base = self.base.pixels
-        side = max(base.height, base.width, base.shortest_edge, base.max_side, base.min_side)
-        smallest = min(share for _, share in GRIDS)
-        return PixelSpec(
-            fit="any", min_side=min(math.ceil(side / smallest), MAX_MIN_SIDE), whole=True
-        )
+        self.name = base.name + REGIONS
+        self.revision = f"{base.revision}+2"  # of the grid
+        self.dim = base.dim * len(self._boxes)
+        self.similarity: Similarity = base.similarity
+        self.runs_in: RunsIn = base.runs_in
+        # Large enough that the smallest tile has the size that the base extractor takes.
+        one = base.pixels
+        side = max(one.height, one.width, one.shortest_edge, one.max_side, one.min_side)
+        wanted = math.ceil(side / min(share for _, share in GRIDS))
+        self.pixels = PixelSpec(fit="any", min_side=min(wanted, MAX_MIN_SIDE), whole=True)
 
     @property
     def fitted(self) -> Mapping[str, NDArray[np.generic]]:

@@ -6,9 +6,6 @@ Such a model is a folder with a JSON record and the weights that it describes.
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -25,6 +22,7 @@ from lookalike.extractors.interface import (
     Vectors,
     concurrency_of,
 )
+from lookalike.files import atomic_folder
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 from lookalike.models.files import (
     TRAINED_RECORD,
@@ -136,32 +134,23 @@ def write_trained(
     """
     check_output_folder(folder)
     folder = folder.absolute()
-    part: Path | None = None
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        np.savez(part / HEAD, mean=mean, axes=axes)
-        record = TrainedModel(
-            name=folder.name,
-            base=base,
-            base_revision=base_revision,
-            base_dim=len(axes),
-            dim=axes.shape[1],
-            sha256=hash_file(part / HEAD),
-            learnt=learnt,
-            figures=figures,
-        )
-        text = json.dumps({"format": FORMAT, "version": VERSION} | asdict(record), indent=1)
-        (part / TRAINED_RECORD).write_text(text + "\n", encoding="utf-8")
-        part.chmod(0o755 & ~_umask())
-        if folder.exists():
-            shutil.rmtree(folder)
-        part.replace(folder)
+        with atomic_folder(folder) as part:
+            np.savez(part / HEAD, mean=mean, axes=axes)
+            record = TrainedModel(
+                name=folder.name,
+                base=base,
+                base_revision=base_revision,
+                base_dim=len(axes),
+                dim=axes.shape[1],
+                sha256=hash_file(part / HEAD),
+                learnt=learnt,
+                figures=figures,
+            )
+            text = json.dumps({"format": FORMAT, "version": VERSION} | asdict(record), indent=1)
+            (part / TRAINED_RECORD).write_text(text + "\n", encoding="utf-8")
     except OSError as error:
         raise UsageError(f"cannot write {folder}: {error.strerror}") from error
-    finally:
-        if part is not None:  # renamed already on success
-            shutil.rmtree(part, ignore_errors=True)
     return record
 
 
@@ -173,12 +162,6 @@ def check_output_folder(folder: Path) -> None:
         raise UsageError(
             f"{folder} is not empty and does not contain a trained model: name another folder with --output"
         )
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _record(path: Path) -> TrainedModel:

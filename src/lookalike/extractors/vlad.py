@@ -93,17 +93,12 @@ class VladExtractor:
     def __init__(self, detector: str = "sift", *, vocabulary: Vocabulary | None = None) -> None:
         if detector not in ("sift", "orb"):
             raise UsageError(f"the keypoint detector must be sift or orb, not {detector!r}")
-        self._detector: Detector = "orb" if detector == "orb" else "sift"
+        self.detector: Detector = "orb" if detector == "orb" else "sift"
         self._vocabulary = vocabulary
         self.name = "keypoints" if detector == "sift" else f"keypoints-{detector}"
-        self.pixels = PIXEL_SPECS[self._detector]
+        self.pixels = PIXEL_SPECS[self.detector]
         # Vectors from different vocabularies must never be compared.
         self.revision = f"1-{vocabulary.fingerprint()}" if vocabulary else "1"
-
-    @property
-    def detector(self) -> Detector:
-        """The detector that finds the keypoints."""
-        return self._detector
 
     @property
     def fitted(self) -> Mapping[str, NDArray[np.generic]] | None:
@@ -114,9 +109,9 @@ class VladExtractor:
         """Return a copy with a vocabulary learned from grey images; UsageError without images."""
         if not images:
             raise UsageError(f"{self.name} is fitted to images first: give it at least one")
-        keypoints = [detect(image, detector=self._detector) for image in images]
+        keypoints = [detect(image, detector=self.detector) for image in images]
         vocabulary = fit_vocabulary([unit_descriptors(each) for each in keypoints])
-        return type(self)(self._detector, vocabulary=vocabulary)
+        return type(self)(self.detector, vocabulary=vocabulary)
 
     def with_fitted(self, fitted: Mapping[str, NDArray[np.generic]]) -> Self:
         """Return a copy with the arrays of an earlier fit."""
@@ -128,11 +123,11 @@ class VladExtractor:
             )
         types = {"signs": np.int8, "kept": np.int16}
         arrays = {name: np.asarray(fitted[name], types.get(name, np.float32)) for name in names}
-        return type(self)(self._detector, vocabulary=Vocabulary(**arrays))
+        return type(self)(self.detector, vocabulary=Vocabulary(**arrays))
 
     def extract(self, images: Sequence[Pixels]) -> Vectors:
         """Return (n, 1024) float32 of unit length, or zero, for grey images."""
-        return self.describe([detect(image, detector=self._detector) for image in images])
+        return self.describe([detect(image, detector=self.detector) for image in images])
 
     def describe(self, found: Sequence[Keypoints]) -> Vectors:
         """Return the vectors for keypoints that were detected already."""
