@@ -74,18 +74,20 @@ def test_rgb_is_the_same_in_planes_and_tiles(kind: str, tiled: bool) -> None:
 
 
 @pytest.mark.parametrize("planar", ["contig", "separate"])
-@pytest.mark.parametrize("kind", ["uint8", "uint16"])
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("photometric", ["rgb", "minisblack"])
 def test_alpha_is_composited_whether_colors_are_multiplied_by_it_or_not(
-    planar: str, kind: str
+    planar: str, kind: str, photometric: str
 ) -> None:
+    image = motif() if photometric == "rgb" else GREY[:, :, None]
     alpha = np.tile(np.linspace(60, 255, motif().shape[1]).astype(np.uint8), (motif().shape[0], 1))
     share = alpha[:, :, None] / 255
-    expected = np.rint(motif() * share + 255 * (1 - share))
-    for name, colors in (("unassalpha", motif()), ("assocalpha", np.rint(motif() * share))):
+    expected = np.rint(image * share + 255 * (1 - share))
+    for name, colors in (("unassalpha", image), ("assocalpha", np.rint(image * share))):
         layers = scaled(np.dstack([colors, alpha]).astype(np.uint8), kind)
         layers = np.moveaxis(layers, -1, 0) if planar == "separate" else layers
-        data = tiff(layers, "rgb", planarconfig=planar, extrasamples=[name])
-        assert_shows(data, expected, 4)
+        data = tiff(layers, photometric, planarconfig=planar, extrasamples=[name])
+        assert_shows(data, expected if photometric == "rgb" else expected[:, :, 0], 4)
 
 
 @pytest.mark.parametrize("compression", [5, 8, 32946])
@@ -140,11 +142,14 @@ def test_12_bits_in_16_are_bright_in_png_as_in_tiff(channels: int) -> None:
     assert np.abs(as_tiff[1:].astype(int) - expected[1:]).max() <= 1
 
 
-def test_a_number_of_channels_that_no_image_has_is_unsupported() -> None:
-    with pytest.raises(ImageError) as caught:
-        pixels_of(tiff(np.zeros((30, 40, 5), np.uint16), planarconfig="contig"))
+@pytest.mark.parametrize("tile", [None, (32, 48)])
+def test_of_many_channels_the_first_ones_are_shown(tile: tuple[int, int] | None) -> None:
+    bands = np.dstack([scaled(motif(), "uint16"), scaled(GREY, "uint16"), scaled(GREY, "uint16")])
+    assert_shows(tiff(bands, "rgb", tile=tile, extrasamples=["unspecified"] * 2), motif())
+    predicted = tiff(bands, "rgb", compression="zlib", predictor=True, extrasamples=[0, 0])
+    with pytest.raises(ImageError, match="5 channels of 16 bits") as caught:
+        pixels_of(predicted)
     assert caught.value.outcome is Outcome.UNSUPPORTED
-    assert "5 channels of 16 bits" in caught.value.reason
 
 
 @pytest.mark.parametrize("kind", ["uint16", "float32"])

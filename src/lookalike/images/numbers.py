@@ -13,7 +13,8 @@ NARROW_BITS = 12
 
 
 def decode_numbers(data: bytes) -> NDArray[Any] | None:
-    """Return what OpenCV reads from a TIFF or PNG: (h, w) grey, or (h, w, 3 or 4) RGB with alpha.
+    """Return what OpenCV reads from a TIFF or PNG: (h, w) grey, (h, w, 2) with alpha, or (h, w, 3 or 4) RGB
+    with alpha.
 
     The numbers are as stored. None for kinds that OpenCV does not know.
     """
@@ -23,7 +24,7 @@ def decode_numbers(data: bytes) -> NDArray[Any] | None:
     read: NDArray[Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if read is None or read.ndim == 2:
         return read
-    order = {3: [2, 1, 0], 4: [2, 1, 0, 3]}.get(read.shape[2])
+    order = {2: [0, 1], 3: [2, 1, 0], 4: [2, 1, 0, 3]}.get(read.shape[2])
     return read[:, :, order] if order else read[:, :, 0]
 
 
@@ -35,17 +36,18 @@ def to_image(
     has_alpha: bool = True,
     associated: bool = False,
 ) -> Image.Image:
-    """Return what `decode_numbers` returns as an image of mode L, RGB or RGBA; see `to_8_bits`.
+    """Return what `decode_numbers` returns as an image of mode L, LA, RGB or RGBA; see `to_8_bits`.
 
-    has_alpha   the fourth channel is alpha; otherwise it is ignored
+    has_alpha   the second or fourth channel is alpha; otherwise it is ignored
     associated  the colors are multiplied by alpha
     """
-    colors = numbers[:, :, :3] if numbers.ndim == 3 else numbers
-    levels = to_8_bits(colors, no_data=no_data, min_is_white=min_is_white)
-    if numbers.ndim < 3 or numbers.shape[2] < 4 or not has_alpha:
-        return Image.fromarray(np.ascontiguousarray(levels))
+    channels = np.atleast_3d(numbers)
+    count = 3 if channels.shape[2] > 2 else 1
+    levels = to_8_bits(channels[:, :, :count], no_data=no_data, min_is_white=min_is_white)
+    if channels.shape[2] == count or not has_alpha:
+        return Image.fromarray(np.ascontiguousarray(levels if count == 3 else levels[:, :, 0]))
     top = np.iinfo(numbers.dtype).max if numbers.dtype.kind in "ui" else 1
-    alpha = np.clip(numbers[:, :, 3:].astype(np.float32) / top, 0, 1)
+    alpha = np.clip(channels[:, :, count:].astype(np.float32) / top, 0, 1)
     if associated:
         levels = np.clip(levels / np.maximum(alpha, 1 / 255), 0, 255).astype(np.uint8)
     return Image.fromarray(np.concatenate([levels, np.rint(255 * alpha).astype(np.uint8)], axis=2))

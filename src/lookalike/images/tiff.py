@@ -33,7 +33,7 @@ _TYPES = {1: "B", 2: "s", 3: "H", 4: "I", 6: "b", 7: "s", 8: "h", 9: "i", 11: "f
 
 _SUBFILE, _BITS, _PHOTOMETRIC, _STRIPS, _ORIENTATION, _SAMPLES = 254, 258, 262, 273, 274, 277
 _STRIP_SIZES, _TILES, _TILE_SIZES, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 279, 324, 325, 338, 339
-_PLANAR, _IGNORED = 284, 337
+_PLANAR, _IGNORED, _WIDTH, _PREDICTOR, _TILE_WIDTH = 284, 337, 256, 317, 322
 _PROFILE, _XMP, _IPTC, _NO_DATA = 34675, 700, 33723, 42113
 
 _REDUCED_OR_MASK = 1 | 4
@@ -140,7 +140,7 @@ def read_info(data: bytes) -> TiffInfo:
     tags, _ = reader.directory(reader.first())
     bits = tags.get(_BITS, (1,))
     return TiffInfo(
-        width=_first(tags, 256, 0),
+        width=_first(tags, _WIDTH, 0),
         height=_first(tags, 257, 0),
         bits=int(bits[0]),
         sample_format=_first(tags, _SAMPLE_FORMAT, UNSIGNED),
@@ -238,12 +238,13 @@ def _planes(tags: Mapping[int, tuple[Any, ...]]) -> tuple[Mapping[int, Sequence[
 
 def decode_numeric(data: bytes, info: TiffInfo) -> Image.Image:
     """Return the first image in 8 bits. NotImplementedError for kinds that OpenCV does not know."""
+    colors = 3 if info.photometric == _RGB and info.samples >= 3 else 1
+    count = colors + 1 if info.alpha else colors
     if info.planes:
         # OpenCV mixes up the planes of more than 8 bits.
-        colors = 3 if info.photometric == _RGB and info.samples >= 3 else 1
-        count = colors + 1 if colors == 3 and info.alpha else colors
         numbers = np.dstack([_numbers(data, info, plane) for plane in info.planes[:count]])
-        numbers = numbers[:, :, 0] if count == 1 else numbers
+    elif info.samples == 2 or info.samples > 4:
+        numbers = _interleaved(data, info)[:, :, :count]
     else:
         numbers = _numbers(data, info, {})
     # libtiff itself turns 8 bits the right way round.
@@ -271,6 +272,20 @@ def _numbers(data: bytes, info: TiffInfo, tags: Mapping[int, Sequence[int]]) -> 
     if kind and numbers.dtype.kind in "ui" and 8 * numbers.dtype.itemsize == info.bits:
         return numbers.view(f"{kind}{numbers.dtype.itemsize}")  # OpenCV 4 mixes them up
     return numbers
+
+
+def _interleaved(data: bytes, info: TiffInfo) -> NDArray[Any]:
+    """Return the numbers (h, w, channels) of channels that OpenCV does not know together, which are read as a
+    grey image of as many times the width."""
+    reader = _Reader(data)
+    tags, _ = reader.directory(reader.first())
+    width = info.width * info.samples
+    if _first(tags, _PREDICTOR, 1) != 1 or width >= 1 << 16:
+        raise NotImplementedError(f"{info.samples} channels of {info.bits} bits")
+    wide = {_WIDTH: [width], _TILE_WIDTH: [_first(tags, _TILE_WIDTH, 0) * info.samples]}
+    wide |= {_PHOTOMETRIC: [1], _SAMPLES: [1], _BITS: [info.bits]}
+    numbers = _numbers(data, info, wide | {_SAMPLE_FORMAT: [info.sample_format]})
+    return numbers.reshape(info.height, info.width, info.samples)
 
 
 def _with_tags(data: bytes, tags: Mapping[int, Sequence[int]]) -> bytes:

@@ -132,16 +132,17 @@ def read_paths(
     if paths is None:
         return (None for _ in range(count))
     try:
-        with paths.open(encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
-            found = 0
-            for number, line in enumerate(lines, start=1):
-                if not line.strip():
-                    raise UsageError(f"{paths}, line {number}: is empty; every row needs a path")
-                if untrusted_paths and may_leave_folder(line.rstrip("\r\n")):
-                    raise UsageError(
-                        f"{paths}, line {number}: write the path relative to the library's folder"
-                    )
-                found = number
+        found = 0
+        for number, line in enumerate(_lines(paths), start=1):
+            if not line.strip():
+                raise UsageError(f"{paths}, line {number}: is empty; every row needs a path")
+            if "\0" in line:
+                raise UsageError(f"{paths}, line {number}: has a zero byte: save the file as UTF-8")
+            if untrusted_paths and may_leave_folder(line):
+                raise UsageError(
+                    f"{paths}, line {number}: write the path relative to the library's folder"
+                )
+            found = number
     except OSError as error:
         raise UsageError(f"cannot read {paths}: {error.strerror}") from error
     if found != count:
@@ -150,7 +151,7 @@ def read_paths(
 
 
 def _lines(paths: Path) -> Iterator[str]:
-    with paths.open(encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
+    with paths.open(encoding="utf-8-sig", errors="surrogateescape", newline="\n") as lines:
         for line in lines:
             yield line.rstrip("\r\n")
 
