@@ -46,20 +46,20 @@ def rerank(
     wait for them ten times as long as the work takes.
     """
     cosine = similarity == "cosine"
-    scores = _cosines(matrix, queries, candidates) if cosine and normalised else None
-    # As in `_possible`; and unit vectors that were rounded when they were stored are longer or shorter.
-    slack = (matrix.shape[1] / 4 + 32) * 2.0**-23 + (5e-4 if matrix.dtype == np.float16 else 1e-6)
     found = np.empty((len(queries), k), np.int64)
     similarities = np.empty(found.shape, np.float32)
     for number, query in enumerate(queries):
-        rows = candidates[number]
-        if scores is not None:
-            rows = rows[_possible_unit(scores[number], k, slack)]
-        rows = np.sort(rows[rows >= 0])
+        rows = candidates[number].astype(np.int64)
+        rows.sort()
+        if len(rows) and rows[0] < 0:
+            rows = rows[rows.searchsorted(0) :]
+        if len(rows) > k:
+            if cosine and normalised:
+                rows = rows[_possible_unit(matrix, rows, query, k)]
+            else:
+                stored = matrix.take(rows, axis=0)
+                rows = rows[_possible(stored, query, k, similarity=similarity)]
         stored = matrix.take(rows, axis=0)
-        if scores is None and len(rows) > k:
-            possible = _possible(stored, query, k, similarity=similarity)
-            rows, stored = rows[possible], stored.take(possible, axis=0)
         exact = exact_similarities(query[None], stored.astype(np.float64), cosine=cosine)
         best = (-exact).argsort(kind="stable")[:k]
         if len(best) < k:
@@ -69,35 +69,26 @@ def rerank(
     return found, similarities
 
 
-def _cosines(matrix: Floats, queries: NDArray[np.float64], rows: Rows) -> NDArray[np.float32]:
-    """Return the products (q, c) of queries and rows of length 1, in float32; -inf where a row is -1.
+def _possible_unit(matrix: Floats, rows: Rows, query: NDArray[np.float64], k: int) -> Positions:
+    """Return the positions of the rows, which rise and have length 1, that may be among the k nearest.
 
     FAISS reads the rows where they are: to copy them first takes as long again. float16 must be widened.
     """
+    if rows[-1] >= len(matrix):
+        raise IndexError(f"there is no row {rows[-1]} in {len(matrix)}")
+    # As in `_possible`; and unit vectors that were rounded when they were stored are longer or shorter.
+    slack = (len(query) / 4 + 32) * 2.0**-23 + 1e-6
     if matrix.dtype == np.float16:
-        wide = (as_float32(matrix.take(each, axis=0)) for each in rows)
-        places = np.where(rows < 0, -1, np.arange(rows.shape[1]))[:, None]
-        parts = zip(wide, queries[:, None], places, strict=True)
-        return np.concatenate([_cosines(*part) for part in parts] or [np.empty((0, 0), np.float32)])
-    if rows.max(initial=-1) >= len(matrix):
-        raise IndexError(f"there is no row {rows.max()} in {len(matrix)}")
+        slack += 5e-4
+        matrix, rows = as_float32(matrix.take(rows, axis=0)), np.arange(len(rows))
     library = import_faiss()
     library.omp_set_num_threads(1)
-    rows, narrow = np.ascontiguousarray(rows, np.int64), queries.astype(np.float32)
-    scores = np.empty(rows.shape, np.float32)
+    narrow, scores = query.astype(np.float32), np.empty(len(rows), np.float32)
     arrays = map(library.swig_ptr, (scores, narrow, matrix, rows))
-    library.fvec_inner_products_by_idx(*arrays, matrix.shape[1], *rows.shape)
-    return scores
-
-
-def _possible_unit(scores: NDArray[np.float32], k: int, slack: float) -> Positions:
-    """Return the positions of the scores that may be among the k best if they are off by at most `slack`."""
-    kth = len(scores) - k
-    if kth <= 0:
-        return np.arange(len(scores))
+    library.fvec_inner_products_by_idx(*arrays, len(query), 1, len(rows))
     rising = scores.copy()
-    rising.partition(kth)
-    possible: Positions = (scores >= rising[kth] - np.float32(2 * slack)).nonzero()[0]
+    rising.sort()
+    possible: Positions = (scores >= rising[-k] - 2 * slack).nonzero()[0]
     return possible
 
 

@@ -120,25 +120,31 @@ def nearest(
         return None
     unit = wide / np.sqrt(squares)[:, None]
     narrow = (unit if index.similarity == "cosine" else wide).astype(np.float32)
-    covered = index.count
-    delta = loaded.delta.current(matrix.vectors) if covered < len(matrix.ids) else None
     threads = 1 if len(queries) < BATCH_QUERIES else BATCH_THREADS
+    covered = index.count
     passing, allowed = _allowed(loaded, matrix, rows, 0, covered)
     candidates = index.candidates(
         narrow, params.candidates, nprobe=params.nprobe, allowed=allowed, threads=threads
     )
-    if delta is not None:
-        more, allowed = _allowed(loaded, matrix, rows, covered, delta.count)
-        after = delta.candidates(
-            narrow, params.candidates, nprobe=params.nprobe, allowed=allowed, threads=threads
-        )
-        candidates = np.concatenate([candidates, np.where(after < 0, -1, after + covered)], axis=1)
-        passing, covered = passing + more, covered + delta.count
-    last = _unindexed(matrix, rows, covered) if covered < len(matrix.ids) else candidates[0, :0]
-    few = len(queries) * len(last) * matrix.vectors.shape[1] <= SINGLE_THREAD_WORK
-    if few and len(last):
-        every = np.broadcast_to(last, (len(queries), len(last)))
-        candidates = np.concatenate([candidates, every], axis=1)
+    found = None
+    if covered < len(matrix.ids):
+        if (delta := loaded.delta.current(matrix.vectors)) is not None:
+            more, allowed = _allowed(loaded, matrix, rows, covered, delta.count)
+            after = delta.candidates(
+                narrow, params.candidates, nprobe=params.nprobe, allowed=allowed, threads=threads
+            )
+            after = np.where(after < 0, -1, after + covered)
+            candidates = np.concatenate([candidates, after], axis=1)
+            passing, covered = passing + more, covered + delta.count
+        last = _unindexed(matrix, rows, covered)
+        passing += len(last)
+        if len(queries) * len(last) * matrix.vectors.shape[1] <= SINGLE_THREAD_WORK:
+            every = np.broadcast_to(last, (len(queries), len(last)))
+            candidates = np.concatenate([candidates, every], axis=1)
+        else:
+            found = top_k(
+                matrix.vectors, queries, k, similarity=similarity, rows=last, normalised=normalised
+            )
     best = rerank(
         matrix.vectors,
         unit if similarity == "cosine" else wide,
@@ -147,12 +153,8 @@ def nearest(
         similarity=similarity,
         normalised=normalised,
     )
-    if not few:
-        found = top_k(
-            matrix.vectors, queries, k, similarity=similarity, rows=last, normalised=normalised
-        )
+    if found is not None:
         best = _merge(best, found, k)
-    passing += len(last)
     last_found = best[0][:, min(k, passing) - 1] if passing else best[0][:0, 0]
     return None if min(last_found.tolist(), default=0) < 0 else best
 
