@@ -12,9 +12,9 @@ from lookalike.ann.index_factory import candidate_recipes, estimate_bytes, list_
 from lookalike.errors import UsageError
 
 
-def test_the_number_of_lists_follows_the_square_root_of_the_count() -> None:
-    counts = (1, 1000, 100_000, 1_000_000, 10_000_000)
-    assert [list_count(count) for count in counts] == [1, 32, 512, 2048, 4096]
+def test_the_number_of_lists_grows_with_the_power_two_thirds_of_the_count() -> None:
+    counts = (1, 1000, 100_000, 1_000_000, 10_000_000, 10**9)
+    assert [list_count(count) for count in counts] == [1, 8, 256, 1024, 4096, 8192]
 
 
 @pytest.mark.parametrize("dim", [1, 3, 16, 30, 128, 256, 300, 520])

@@ -29,10 +29,11 @@ ID_BYTES = 8
 def list_count(count: int) -> int:
     """Return how many lists an inverted file of so many vectors should have.
 
-    The power of two nearest to 1.6 √count, but so few that each list gets some 39 training vectors, the
-    least that k-means needs.
+    The power of two nearest to count^(2/3) / 11: the fastest of SIFT and CNN vectors between 20,000 and a
+    million (docs/benchmark-details.md). But so few that each list gets some 39 training vectors, the least
+    that k-means needs.
     """
-    wanted = min(1.6 * count**0.5, count / 39)
+    wanted = min(count ** (2 / 3) / 11, count / 39)
     size = 1
     while size * 1.41 < wanted:
         size *= 2

@@ -25,7 +25,7 @@ from lookalike.vectors.similarity import Similarity, top_k
 K = 10
 
 # Numbers of candidates that are tried, for ten neighbours.
-CANDIDATE_COUNTS = (20, 30, 50, 70, 100, 150, 200, 300, 500)
+CANDIDATE_COUNTS = (20, 30, 40, 50, 60, 70, 85, 100, 120, 150, 200, 300, 500)
 
 # Held-out queries. Each half has 2,560 neighbours: the standard error of its recall is about 0.3 %.
 QUERIES = 512
