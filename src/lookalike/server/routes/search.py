@@ -108,7 +108,11 @@ async def search_post(state: State, request: Request) -> Response:
     checks = asyncio.gather(
         *(state.executors.decode.run(partial(state.uploads.add, one)) for one in data.values())
     )
-    response, _ = await asyncio.gather(search_response(state, params, list(data), data), checks)
+    try:
+        response, _ = await asyncio.gather(search_response(state, params, list(data), data), checks)
+    except Exception:
+        await checks  # whichever fails first: a check says best what is wrong with an image
+        raise
     return response
 
 
