@@ -15,6 +15,9 @@ from lookalike.evaluation.collection import Collection
 from lookalike.evaluation.ground_truth import GroundTruth
 from lookalike.stores.interface import Snapshot, Space
 
+# Queries for which a pair of each kind is drawn.
+PAIRS = 5000
+
 _YES = frozenset(("1", "yes", "true", "similar", "same", "relevant"))
 _NO = frozenset(("0", "no", "false", "dissimilar", "different", "not-relevant"))
 
@@ -39,16 +42,15 @@ def measure_separation(
     truth: GroundTruth,
     *,
     seed: int = 0,
-    count: int = 5000,
 ) -> Separation | None:
-    """Draw `count` queries with a pair of each kind; None where there are no such pairs."""
+    """Draw `PAIRS` queries with a pair of each kind; None where there are no such pairs."""
     rng = np.random.default_rng(seed)
     inside = np.flatnonzero(truth.rows >= 0)
     if not len(inside) or space.boxes is not None:
         return None
     same: list[tuple[int, int]] = []
     other: list[tuple[int, int]] = []
-    for at in rng.choice(inside, count).tolist():
+    for at in rng.choice(inside, PAIRS).tolist():
         row, relevant = int(truth.rows[at]), truth.relevant(at).rows
         if len(relevant):
             same.append((row, int(rng.choice(relevant))))

@@ -41,12 +41,10 @@ class Comparison:
     p: float
 
 
-def intervals(
-    values: NDArray[np.float64], *, resamples: int = RESAMPLES, seed: int = 0
-) -> list[Interval]:
+def intervals(values: NDArray[np.float64], *, seed: int = 0) -> list[Interval]:
     """Return the means of the rows of (metrics, queries) with percentile bootstrap intervals.
 
-    The queries are resampled with replacement `resamples` times, the same ones for every metric.
+    The queries are resampled with replacement `RESAMPLES` times, the same ones for every metric.
     (Efron and Tibshirani: An Introduction to the Bootstrap, 1993, chapter 13.) The interval holds for
     other queries like these; queries that share a label are less independent than it assumes.
     """
@@ -54,8 +52,8 @@ def intervals(
     if not count:
         raise UsageError("there are no queries, so there is no mean")
     rng = np.random.default_rng(seed)
-    means = np.empty((resamples, len(values)))
-    for at in range(resamples):
+    means = np.empty((RESAMPLES, len(values)))
+    for at in range(RESAMPLES):
         drawn = np.bincount(rng.integers(0, count, count), minlength=count)
         means[at] = values @ drawn / count
     tail = (1 - LEVEL) / 2
@@ -83,9 +81,7 @@ def compare(
     )
 
 
-def randomisation(
-    difference: NDArray[np.float64], *, permutations: int = PERMUTATIONS, seed: int = 0
-) -> float:
+def randomisation(difference: NDArray[np.float64], *, seed: int = 0) -> float:
     """Return p of a mean difference.
 
     It is the share of permutations with at least as large a difference when the two systems swap at random,
@@ -103,13 +99,13 @@ def randomisation(
     total = float(difference.sum())
     extreme, done = 0, 0
     height = max(1, BLOCK // max(1, count))
-    while done < permutations:
-        rows = min(height, permutations - done)
+    while done < PERMUTATIONS:
+        rows = min(height, PERMUTATIONS - done)
         swapped = rng.integers(0, 2, (rows, count), dtype=np.int8).astype(np.float32)
         sums = total - 2 * (swapped @ difference)
         extreme += int((np.abs(sums) >= threshold).sum())
         done += rows
-    return (1 + extreme) / (1 + permutations)
+    return (1 + extreme) / (1 + PERMUTATIONS)
 
 
 def holm(p: Sequence[float]) -> list[float]:

@@ -21,8 +21,8 @@ from lookalike.query import Box
 # Large enough to count colours that people name.
 COUNT_PIXELS = PixelSpec(mode="rgb", fit="inside", max_side=96)
 
-# Smallest share of an image at which a colour is noticed.
-MIN_SHARE = 0.02
+# Smallest share of an image at which a colour is noticed, and most colours that are named.
+MIN_SHARE, MAX_COLOURS = 0.02, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,14 @@ class SharedColour:
     second: float
 
 
-def shared_colours(first: Pixels, second: Pixels, count: int = 8) -> tuple[SharedColour, ...]:
+def shared_colours(first: Pixels, second: Pixels) -> tuple[SharedColour, ...]:
     """Return the colours (12 hues × 4 saturations × 4 values) that two RGB images share most of."""
     bins = [_joint_bins(image) for image in (first, second)]
     shares = [np.bincount(each, minlength=color.BINS) / len(each) for each in bins]
     common = np.minimum(*shares)
-    order = [int(b) for b in np.argsort(-common, kind="stable")[:count] if common[b] >= MIN_SHARE]
+    order = [
+        int(b) for b in np.argsort(-common, kind="stable")[:MAX_COLOURS] if common[b] >= MIN_SHARE
+    ]
     everything = np.concatenate([first.reshape(-1, 3), second.reshape(-1, 3)]).astype(np.float64)
     joined = np.concatenate(bins)
     found = []
@@ -152,11 +154,9 @@ def shape_heatmap(vector: Vectors, other: Vectors) -> Heatmap:
     return np.asarray(whole - (whole - products) / np.sqrt(rest), np.float32)
 
 
-def match_keypoints(
-    first: Keypoints, second: Keypoints, *, min_inliers: int = 10
-) -> tuple[tuple[LocalMatch, ...], bool]:
+def match_keypoints(first: Keypoints, second: Keypoints) -> tuple[tuple[LocalMatch, ...], bool]:
     """Return the matching keypoints, clearest first, and whether they agree on one transform."""
-    ours, theirs, agree = correspondences(first, second, min_inliers=min_inliers)
+    ours, theirs, agree = correspondences(first, second)
     matches = tuple(
         LocalMatch(_box(first, int(a)), _box(second, int(b)), 1.0)
         for a, b in zip(ours, theirs, strict=True)
@@ -164,11 +164,12 @@ def match_keypoints(
     return matches, agree
 
 
-def match_heatmap(matches: Sequence[LocalMatch], side: int, cells: int = 32) -> Heatmap:
-    """Return (cells, cells) the density of matches in the first (side 0) or second (side 1) image.
+def match_heatmap(matches: Sequence[LocalMatch], side: int) -> Heatmap:
+    """Return (32, 32) the density of matches in the first (side 0) or second (side 1) image.
 
     Each match is a Gaussian of the size of its box.
     """
+    cells = 32
     heatmap = np.zeros((cells, cells))
     grid = (np.arange(cells) + 0.5) / cells
     for match in matches:

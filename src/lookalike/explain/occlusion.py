@@ -114,14 +114,14 @@ def cell_means(heatmap: Heatmap) -> NDArray[np.float64]:
     return np.asarray(rows @ np.asarray(heatmap, np.float64) @ columns.T)
 
 
-def shifted_masks(cells: CellMask, trials: int = TRIALS) -> list[CellMask]:
+def shifted_masks(cells: CellMask) -> list[CellMask]:
     """Return the same shape at other places, cyclically shifted; those that overlap least come first."""
     shifts = [(y, x) for y in range(CELLS) for x in range(CELLS) if (y, x) != (0, 0)]
     shifted = [np.roll(cells, shift, axis=(0, 1)) for shift in shifts]
     overlaps = np.array([int((cells & other).sum()) for other in shifted])
-    least = np.sort(overlaps)[min(trials, len(overlaps)) - 1]
+    least = np.sort(overlaps)[min(TRIALS, len(overlaps)) - 1]
     fitting = np.flatnonzero(overlaps <= least)
-    chosen = fitting[np.linspace(0, len(fitting) - 1, min(trials, len(fitting))).astype(int)]
+    chosen = fitting[np.linspace(0, len(fitting) - 1, min(TRIALS, len(fitting))).astype(int)]
     return [shifted[number] for number in dict.fromkeys(chosen.tolist())]
 
 

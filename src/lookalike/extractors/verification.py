@@ -91,7 +91,7 @@ def compare(
 
 
 def correspondences(
-    query: Keypoints, candidate: Keypoints, *, min_inliers: int = MIN_INLIERS
+    query: Keypoints, candidate: Keypoints
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], bool]:
     """Return the indices of matching keypoints in query and candidate, best first, and whether they agree.
 
@@ -102,7 +102,7 @@ def correspondences(
     ours, theirs = _matches(
         unit_descriptors(query), unit_descriptors(candidate), _RATIO[query.detector]
     )
-    found = _agreeing(query, candidate, ours, theirs, min_inliers)
+    found = _agreeing(query, candidate, ours, theirs, MIN_INLIERS)
     if found is None:
         return ours, theirs, False
     return ours[found[2]], theirs[found[2]], True

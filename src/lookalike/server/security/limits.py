@@ -34,14 +34,14 @@ class TokenBuckets:
         self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def delay(self, client: str, *, take: bool = True) -> float:
-        """Return 0 and take one token, or return the seconds until there is one. `take=False` only looks."""
+    def delay(self, client: str) -> float:
+        """Return 0 and take one token, or return the seconds until there is one."""
         now = self._clock()
         with self._lock:
             level, then = self._levels.pop(client, (self._size, now))
             level = min(self._size, level + (now - then) * self._rate)
             missing = max(0.0, 1.0 - level)
-            self._levels[client] = (level - 1.0 if take and not missing else level, now)
+            self._levels[client] = (level if missing else level - 1.0, now)
             while len(self._levels) > MAX_CLIENTS:
                 self._levels.popitem(last=False)
         return missing / self._rate
