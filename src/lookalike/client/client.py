@@ -17,14 +17,7 @@ from lookalike.client.connection import (
     index_progress,
     wait_for,
 )
-from lookalike.client.images import (
-    Explanations,
-    Feedback,
-    Images,
-    file_bytes,
-    ids_below,
-    to_params,
-)
+from lookalike.client.images import Explanations, Feedback, Images, file_bytes, ids_below, to_params
 from lookalike.client.vectors import Ann, Vectors
 from lookalike.duplicates.report import Duplicates, Scope
 from lookalike.errors import FAILED, Outcome, UsageError

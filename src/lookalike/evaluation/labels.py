@@ -14,12 +14,7 @@ import numpy as np
 
 from lookalike.errors import UsageError
 from lookalike.evaluation.collection import Collection
-from lookalike.evaluation.ground_truth import (
-    GroundTruth,
-    Relevant,
-    names_note,
-    truth_by_labels,
-)
+from lookalike.evaluation.ground_truth import GroundTruth, Relevant, names_note, truth_by_labels
 from lookalike.evaluation.trec import Qrels, read_qrels
 from lookalike.indexing.tables import delimiter, no_utf8
 from lookalike.stores.interface import Snapshot

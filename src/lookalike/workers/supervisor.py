@@ -12,15 +12,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from lookalike.errors import LookalikeError, Outcome
-from lookalike.workers.ipc import (
-    OUT_OF_MEMORY_EXIT,
-    NotReady,
-    Raised,
-    Ready,
-    Setup,
-    receive,
-    send,
-)
+from lookalike.workers.ipc import OUT_OF_MEMORY_EXIT, NotReady, Raised, Ready, Setup, receive, send
 from lookalike.workers.limits import Failure
 from lookalike.workers.task_queue import Job, TaskQueue
 from lookalike.workers.worker_process import Process, end, give_back, take_worker

@@ -20,13 +20,7 @@ from lookalike import __version__
 from lookalike.duplicates.companions import FolderListings
 from lookalike.errors import ImageError, Outcome
 from lookalike.images import pages
-from lookalike.images.formats import (
-    FORMATS,
-    RAW_SUFFIXES,
-    VIDEO_SUFFIXES,
-    is_readable,
-    still_of,
-)
+from lookalike.images.formats import FORMATS, RAW_SUFFIXES, VIDEO_SUFFIXES, is_readable, still_of
 from lookalike.images.reading import open_original, read
 from lookalike.images.sniff import HEAD_BYTES, kind_of
 from lookalike.object_storage import is_url, shown

@@ -22,13 +22,7 @@ from lookalike.server.routes.jobs import check_writable
 from lookalike.server.routes.library import LibraryPath, stored_paths
 from lookalike.stores.interface import Decision, Snapshot
 from lookalike.wire import encode
-from lookalike.wire.http import (
-    FailurePage,
-    FeedbackAdded,
-    FeedbackList,
-    FeedbackRecord,
-    Removed,
-)
+from lookalike.wire.http import FailurePage, FeedbackAdded, FeedbackList, FeedbackRecord, Removed
 
 router = APIRouter(tags=["review"], dependencies=[KNOWN_PARAMETERS])
 

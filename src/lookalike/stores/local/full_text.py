@@ -23,12 +23,7 @@ from lookalike.stores.local.database import chunks, placeholders
 from lookalike.stores.local.path_encoding import decode_path
 from lookalike.stores.metadata import WEIGHTS, merge, searchable_texts
 from lookalike.stores.records import Ids
-from lookalike.stores.text_analysis import (
-    PREFIX,
-    Phrase,
-    TextMatch,
-    matching_phrases,
-)
+from lookalike.stores.text_analysis import PREFIX, Phrase, TextMatch, matching_phrases
 
 
 def update_text(connection: sqlite3.Connection, ids: Iterable[int]) -> None:

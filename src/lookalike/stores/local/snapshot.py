@@ -22,14 +22,7 @@ from lookalike.stores.local.database import SpaceRow, placeholders, read_method,
 from lookalike.stores.local.feedback import read_decisions
 from lookalike.stores.local.search import search_space
 from lookalike.stores.local.vector_file import MappedVectors, damaged_error, row_bytes
-from lookalike.stores.records import (
-    Ids,
-    Image,
-    Neighbours,
-    Root,
-    Space,
-    unknown_space,
-)
+from lookalike.stores.records import Ids, Image, Neighbours, Root, Space, unknown_space
 from lookalike.stores.text_analysis import TextMatch
 from lookalike.vectors.blocks import as_float32
 from lookalike.vectors.similarity import Similarity

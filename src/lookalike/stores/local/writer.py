@@ -56,13 +56,7 @@ from lookalike.stores.local.vector_file import (
     space_folder,
 )
 from lookalike.stores.metadata import update_json
-from lookalike.stores.records import (
-    Entry,
-    Root,
-    Space,
-    missing_vectors,
-    unknown_space,
-)
+from lookalike.stores.records import Entry, Root, Space, missing_vectors, unknown_space
 from lookalike.stores.write_plan import Location, check_entries, without_repeats
 
 UNFINISHED = "unfinished"

@@ -28,12 +28,7 @@ from lookalike.stores.filters import (
     resolve_fields,
     tests_of,
 )
-from lookalike.stores.metadata import (
-    WEIGHTS,
-    field_values,
-    metadata_sources,
-    searchable_texts,
-)
+from lookalike.stores.metadata import WEIGHTS, field_values, metadata_sources, searchable_texts
 from lookalike.stores.records import (
     SAME_CONTENT_LIMIT,
     Decision,
@@ -49,13 +44,7 @@ from lookalike.stores.records import (
     pages_of,
     unknown_space,
 )
-from lookalike.stores.text_analysis import (
-    Phrase,
-    TextMatch,
-    compose,
-    matching_phrases,
-    occurrences,
-)
+from lookalike.stores.text_analysis import Phrase, TextMatch, compose, matching_phrases, occurrences
 from lookalike.vectors.multi_vector import nearest
 from lookalike.vectors.similarity import Similarity
 

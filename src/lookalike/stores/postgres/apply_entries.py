@@ -11,13 +11,7 @@ from psycopg.types.json import Json
 
 from lookalike.stores.metadata import field_values, merge, plain_text
 from lookalike.stores.postgres.database import Connection, statement
-from lookalike.stores.postgres.encoding import (
-    IdArray,
-    copy_rows,
-    decode,
-    encode,
-    ids_from,
-)
+from lookalike.stores.postgres.encoding import IdArray, copy_rows, decode, encode, ids_from
 from lookalike.stores.postgres.feedback import forget_contents
 from lookalike.stores.postgres.filter_sql import number_parameter
 from lookalike.stores.postgres.full_text import update_text

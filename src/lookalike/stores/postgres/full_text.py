@@ -21,13 +21,7 @@ from lookalike.stores.metadata import WEIGHTS, merge, searchable_texts
 from lookalike.stores.postgres.database import Connection, statement
 from lookalike.stores.postgres.encoding import IdArray, decode
 from lookalike.stores.records import Ids
-from lookalike.stores.text_analysis import (
-    PREFIX,
-    Phrase,
-    TextMatch,
-    matching_phrases,
-    occurrences,
-)
+from lookalike.stores.text_analysis import PREFIX, Phrase, TextMatch, matching_phrases, occurrences
 
 MAX_TOKEN = 200
 """Characters of a token that are indexed; PostgreSQL takes 2,046 bytes."""

@@ -18,26 +18,13 @@ from psycopg.rows import namedtuple_row
 from lookalike.errors import LibraryDamaged, Outcome
 from lookalike.stores.ann_index import Index
 from lookalike.stores.postgres import images as rows
-from lookalike.stores.postgres.database import (
-    Connection,
-    read_method,
-    statement,
-    translate_errors,
-)
+from lookalike.stores.postgres.database import Connection, read_method, statement, translate_errors
 from lookalike.stores.postgres.encoding import decode, ids_from
 from lookalike.stores.postgres.milvus import Collection, Milvus
 from lookalike.stores.postgres.space_row import SpaceRow
 from lookalike.stores.postgres.url import DatabaseURL
 from lookalike.stores.postgres.vectors import MatrixCache, exact_search, fetch
-from lookalike.stores.records import (
-    FileState,
-    Ids,
-    Image,
-    Neighbours,
-    Root,
-    Space,
-    unknown_space,
-)
+from lookalike.stores.records import FileState, Ids, Image, Neighbours, Root, Space, unknown_space
 from lookalike.stores.text_analysis import TextMatch
 from lookalike.vectors.similarity import Similarity
 

@@ -19,11 +19,7 @@ from lookalike.images.reading import InodeState
 from lookalike.object_storage import resolve
 from lookalike.stores.metadata import update_json
 from lookalike.stores.postgres import feedback, images
-from lookalike.stores.postgres.apply_entries import (
-    apply_entries,
-    delete_images,
-    update_derived,
-)
+from lookalike.stores.postgres.apply_entries import apply_entries, delete_images, update_derived
 from lookalike.stores.postgres.database import (
     Connection,
     read_method,
