@@ -27,8 +27,12 @@ RUN     ?= training-run
 demo: $(VENV)/.installed  ## draw a catalogue of products, index it, search it (PHOTOS=~/Pictures: your own)
 	$(BIN)/lookalike demo $(if $(PHOTOS),--photos "$(PHOTOS)")
 
+# The cores are busy: threads of NumPy and FAISS would wait for each other. Modules are compiled once, not in each process.
+test: export OMP_NUM_THREADS := 1
+test: export OPENBLAS_NUM_THREADS := 1
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/.developing  ## run all tests, one process a core (ARGS="tests/search -k name": some)
-	$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 torture: $(VENV)/.developing  ## the long forms of tests/faults: kills, power cuts, failing disks, hostile files and requests (docs/reliability.md)
 	$(BIN)/python -m pytest -n 0 -m torture $(ARGS)

@@ -78,7 +78,15 @@ if sys.platform == "linux" and "PYTEST_XDIST_WORKER" not in os.environ:
     use_own_cache()
 
 # As in a server: the next test that indexes a few images need not start workers again.
-worker_process.keep(2, ignored=["PYTEST_CURRENT_TEST"])
+worker_process.keep(2, ignored=["PYTEST_CURRENT_TEST", "COLUMNS", "LOOKALIKE_LIBRARY"])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let pytest-xdist run the tests of a file in one process, which makes their fixtures once."""
+    for item in items:
+        if _group(item) is None:
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.stem}"))
 
 
 def pytest_sessionfinish() -> None:

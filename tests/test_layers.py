@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 import lookalike
 
@@ -44,17 +43,15 @@ LAYERS = [
 BANNED = {"utils", "helpers", "common", "core", "base", "manager", "handler", "service", "misc"}
 
 
+@cache
 def modules() -> dict[str, ast.Module]:
-    """Return every module of the package, by dotted name."""
+    """Return every module of the package, by dotted name; parsed by the test, not by every process that collects it."""
     found = {}
     for file in sorted(SOURCE.rglob("*.py")):
         parts = file.relative_to(SOURCE.parent).with_suffix("").parts
         name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
         found[name] = ast.parse(file.read_text(encoding="utf-8"))
     return found
-
-
-MODULES = modules()
 
 
 def layer(module: str) -> int:
@@ -71,27 +68,28 @@ def imports(tree: ast.AST) -> Iterator[str]:
         if isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 yield node.module  # a package runs before its modules
-                if (submodule := f"{node.module}.{alias.name}") in MODULES:
+                if (submodule := f"{node.module}.{alias.name}") in modules():
                     yield submodule
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if name != "lookalike"])
-def test_a_module_imports_only_from_its_own_layer_or_below(name: str) -> None:
+def test_a_module_imports_only_from_its_own_layer_or_below() -> None:
     above = [
-        other
-        for other in imports(MODULES[name])
+        f"{name} imports {other} from a higher layer"
+        for name, tree in modules().items()
+        if name != "lookalike"
+        for other in imports(tree)
         if other.startswith("lookalike.") and layer(other) > layer(name)
     ]
-    assert not above, f"{name} imports from a higher layer: {above}"
+    assert not above, "\n".join(above)
 
 
 def test_no_two_modules_import_each_other() -> None:
     """Imports inside functions count, too: a cycle is a cycle even where Python gets away with it."""
     graph = {
-        name: {other for other in imports(tree) if other in MODULES and other != name}
-        for name, tree in MODULES.items()
+        name: {other for other in imports(tree) if other in modules() and other != name}
+        for name, tree in modules().items()
         if name != "lookalike"
     }
     state: dict[str, str] = {}
@@ -113,10 +111,10 @@ def test_no_two_modules_import_each_other() -> None:
 
 
 def test_no_file_and_no_class_has_a_meaningless_name() -> None:
-    files = [name for name in MODULES if BANNED & set(name.split("."))]
+    files = [name for name in modules() if BANNED & set(name.split("."))]
     classes = [
         f"{name}.{node.name}"
-        for name, tree in MODULES.items()
+        for name, tree in modules().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.ClassDef) and node.name.lower().endswith(tuple(BANNED))
     ]

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 @pytest.fixture(autouse=True, scope="package")
 def ended_with_their_pool() -> Iterator[None]:
     """End workers with their pool, which is the default."""
-    worker_process.end_prestarted()
     worker_process.keep(0)
+    worker_process.end_prestarted()
     yield
-    worker_process.keep(2, ignored=["PYTEST_CURRENT_TEST"])
+    worker_process.keep(2, ignored=["PYTEST_CURRENT_TEST", "COLUMNS", "LOOKALIKE_LIBRARY"])

@@ -51,6 +51,8 @@ def work(task: Any) -> Any:
             return NotUnpicklable()
         case "process":
             return os.getpid()
+        case "folder":
+            return os.getcwd()
         case "threads":
             import cv2
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.workers.pool_tasks import Add, work
@@ -78,6 +79,27 @@ def test_a_busy_worker_is_not_kept() -> None:
         results = pool.map([1, "hang"])
         assert next(results) == 2
     assert prestarted() == []
+
+
+def test_a_kept_worker_goes_to_the_working_folder_of_its_pool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(1, ignored=["PYTEST_CURRENT_TEST"])
+    with Pool(work, workers=1) as pool:
+        first = pool.run("process")
+    monkeypatch.chdir(tmp_path)
+    with Pool(work, workers=1) as pool:
+        assert pool.run("folder") == str(tmp_path.resolve())
+        assert pool.process_ids == [first]
+
+
+def test_the_end_of_prestarted_workers_leaves_those_that_are_kept() -> None:
+    keep(1, ignored=["PYTEST_CURRENT_TEST"])
+    prestart(2, [])
+    first, second = prestarted()
+    end_prestarted()
+    assert prestarted() == [first]
+    assert second.returncode is not None
 
 
 def test_a_kept_worker_with_another_environment_is_not_taken(

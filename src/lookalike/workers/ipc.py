@@ -19,9 +19,13 @@ OUT_OF_MEMORY_EXIT = 71
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """The first message to a worker. `work` stays pickled until `path` is in place."""
+    """The first message to a worker. `work` stays pickled until `path` is in place.
+
+    A worker that served another pool before goes to `folder`, the working folder of this one.
+    """
 
     path: list[str]
+    folder: str
     work: bytes
     max_memory: int | None
     timeout: float

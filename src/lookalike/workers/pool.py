@@ -25,6 +25,7 @@ from lookalike.workers.ipc import Raised, Setup
 from lookalike.workers.limits import Failure, Limits
 from lookalike.workers.supervisor import Supervisor
 from lookalike.workers.task_queue import Job, TaskQueue
+from lookalike.workers.worker_process import working_folder
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -63,6 +64,7 @@ class Pool(Generic[T, R]):
         memory = self._limits.max_memory or default_memory(self._workers)
         self._setup = Setup(
             path=list(sys.path),
+            folder=working_folder(),
             work=_pickled(work),
             max_memory=memory,
             timeout=self._limits.timeout,

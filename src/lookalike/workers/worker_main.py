@@ -135,6 +135,8 @@ def _listen(tasks: BinaryIO, inbox: queue.SimpleQueue[Setup | list[Any] | Except
             message = receive(tasks)
             if isinstance(message, Setup):
                 sys.path[:] = message.path  # the tasks that follow may need it
+                with contextlib.suppress(OSError):  # it was removed
+                    os.chdir(message.folder)
             inbox.put(message)
         except (EOFError, OSError):
             os._exit(0)

@@ -18,8 +18,8 @@ from typing import TypeAlias
 
 Process: TypeAlias = subprocess.Popen[bytes]
 
-Context: TypeAlias = tuple[dict[str, str], list[str], str]
-"""Environment, search path of modules and working folder: what a worker inherits."""
+Context: TypeAlias = tuple[dict[str, str], list[str]]
+"""Environment and search path of modules: what a worker inherits."""
 
 _waiting: list[tuple[Process, Context]] = []
 _kept = 0
@@ -69,9 +69,9 @@ def prestarted() -> list[Process]:
 
 
 def end_prestarted() -> None:
-    """End the workers that no pool has taken."""
+    """End the workers that no pool has taken, but for those that `keep` asks for."""
     with _lock:
-        unused, _waiting[:] = list(_waiting), []
+        unused, _waiting[:] = _waiting[_kept:], _waiting[:_kept]
     for process, _ in unused:
         end(process)
 
@@ -96,10 +96,11 @@ def _end_all() -> None:
 
 def _context() -> Context:
     environment = {name: value for name, value in os.environ.items() if name not in _ignored}
-    return environment, list(sys.path), _working_folder()
+    return environment, list(sys.path)
 
 
-def _working_folder() -> str:
+def working_folder() -> str:
+    """Return the working folder, or "" if it was removed."""
     try:
         return os.getcwd()  # noqa: PTH109 - a plain string is compared
     except OSError:  # it was removed
