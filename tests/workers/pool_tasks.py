@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ def work(task: Any) -> Any:
         case "process":
             return os.getpid()
         case "folder":
-            return os.getcwd()
+            return str(Path.cwd())
         case "threads":
             import cv2
 
