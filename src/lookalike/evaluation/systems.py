@@ -72,12 +72,12 @@ class System:
 
     name: str
     kind: SystemKind
-    extractor: str
-    revision: str
-    dim: int
     depth: int | None
     metrics: RankingMetrics
     intervals: Mapping[str, Interval]
+    extractor: str = ""
+    revision: str = ""
+    dim: int = 0
     latency: Latency | None = None
     separation: Separation | None = None
     ann_recall: float | None = None
@@ -237,9 +237,6 @@ def run_system(
     return System(
         name=name,
         kind="run",
-        extractor="",
-        revision="",
-        dim=0,
         depth=max((len(ranking) for ranking in run.values()), default=0),
         metrics=metrics,
         intervals=options.intervals(metrics),

@@ -131,17 +131,20 @@ def end(process: Process) -> int:
     return process.wait()
 
 
+def package_environment() -> dict[str, str]:
+    """Return an environment in which a process finds this package, however this process found it."""
+    package_at = str(Path(__file__).resolve().parents[2])
+    others = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": package_at + (os.pathsep + others if others else "")}
+
+
 def _environment() -> dict[str, str]:
     """Return the environment of a worker: one thread each, since there is a worker for every core."""
-    environment = dict(os.environ)
+    environment = package_environment()
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         environment[name] = "1"
     environment["MALLOC_ARENA_MAX"] = "1"  # unused arenas count against the memory limit too
     environment["OPENCV_FOR_THREADS_NUM"] = "1"
-    # The worker must find this package however this process found it.
-    package_at = str(Path(__file__).resolve().parents[2])
-    others = environment.get("PYTHONPATH")
-    environment["PYTHONPATH"] = package_at + (os.pathsep + others if others else "")
     return environment
 
 

@@ -22,6 +22,7 @@ from lookalike.server.jobs.job_folder import JobFolder
 from lookalike.server.jobs.process import EXPORT, WRITERS
 from lookalike.server.responses import too_many
 from lookalike.wire.http import JobState, JobStatus
+from lookalike.workers.worker_process import package_environment
 
 PROGRAM = (sys.executable, "-P", "-m", "lookalike.server.jobs.process")
 
@@ -49,7 +50,7 @@ class Job:
         self.id = ""
         self._stage = ("", 0, time.monotonic())
         self._process = subprocess.Popen(
-            program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment()
+            program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=package_environment()
         )
         job = {"library": os.fspath(library), "kind": kind, "arguments": dict(arguments)}
         assert self._process.stdin is not None
@@ -238,13 +239,6 @@ class JobRunner:
                 job.cancel()
             else:
                 job.kill()
-
-
-def environment() -> dict[str, str]:
-    """Return an environment in which a process finds this package, however the server did."""
-    package_at = str(Path(__file__).resolve().parents[3])
-    others = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": package_at + (os.pathsep + others if others else "")}
 
 
 def now() -> str:
