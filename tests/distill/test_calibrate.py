@@ -55,3 +55,11 @@ def test_reference_images_are_taken_from_all_folders_some_of_them_in_grey(tmp_pa
         vectors = written[key].astype(np.float64)
     assert len(vectors) == 2 * (8 + calibrate.IN_GREY)
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-3)
+
+
+def test_similarities_are_estimated_from_histograms() -> None:
+    edges = np.linspace(-1, 1, 201)
+    counts = np.zeros((2, 200))
+    counts[0, 100] = counts[1, 150] = 7  # at 0.0 and 0.5: half of the pairs each
+    found = calibrate.from_histograms(counts, edges)
+    assert found.cosines == pytest.approx([0.5] * len(TAIL), abs=0.011)

@@ -7,7 +7,7 @@ import pytest
 
 from lookalike.errors import UsageError
 from lookalike.evaluation.ground_truth import truth_by_labels
-from lookalike.evaluation.metrics import average_precision, precision, ranks_of
+from lookalike.evaluation.metrics import average_precision, precision
 from lookalike.evaluation.rankings import (
     leave_one_out,
     measure_rankings,
@@ -62,7 +62,7 @@ def test_the_ranking_is_that_of_a_stable_sort(similarity: Similarity) -> None:
     for at, row in enumerate(truth.rows):
         distances = ((vectors - vectors[row]) ** 2).sum(axis=1)
         order = np.argsort(distances, kind="stable")
-        ranks = ranks_of(names[order[order != row]] == names[row])
+        ranks = np.flatnonzero(names[order[order != row]] == names[row]) + 1
         assert found.values["AP"][at] == pytest.approx(average_precision(ranks, total=len(ranks)))
         assert found.values["P@10"][at] == precision(ranks, 10)
 

@@ -80,7 +80,18 @@ def compare(snapshot: Snapshot, space: Space, pairs: Sequence[tuple[Path, Path]]
     for one, other in pairs:
         found = similarity_matrix(vectors[one], vectors[other], similarity="cosine")
         counts.append(np.histogram(np.clip(found, -1, 1), edges)[0])
-    return Unrelated.from_histograms(np.array(counts, np.float64), edges)
+    return from_histograms(np.array(counts, np.float64), edges)
+
+
+def from_histograms(counts: NDArray[np.floating], edges: NDArray[np.floating]) -> Unrelated:
+    """Estimate from histograms (m, n) of similarities and their n + 1 rising edges.
+
+    Each histogram is of two sets of images that have nothing in common, and counts the same.
+    """
+    shares = (counts / counts.sum(axis=1, keepdims=True)).mean(axis=0)
+    at_least = np.cumsum(shares[::-1])[::-1]  # falling: the part at or above each lower edge
+    places = np.searchsorted(-at_least, -np.array(TAIL), side="right")
+    return Unrelated(tuple(edges[np.minimum(places, len(shares) - 1)].tolist()))
 
 
 def references(

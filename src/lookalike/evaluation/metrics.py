@@ -19,15 +19,6 @@ Ranks: TypeAlias = NDArray[np.int64]
 """Ranks of the relevant hits, from 1, ascending."""
 
 
-def ranks_of(relevant: ArrayLike) -> Ranks:
-    """Return the ranks of the relevant hits, given for each hit, best first, whether it is relevant.
-
-    >>> ranks_of([True, False, True]).tolist()
-    [1, 3]
-    """
-    return np.flatnonzero(np.asarray(relevant, bool)).astype(np.int64) + 1
-
-
 def precision(ranks: Ranks, k: int) -> float:
     """Return the share of the first k hits that are relevant: |relevant ∩ first k| / k.
 

@@ -93,17 +93,6 @@ class Unrelated:
 
     cosines: tuple[float, ...]
 
-    @classmethod
-    def from_histograms(cls, counts: NDArray[np.floating], edges: Floats) -> Unrelated:
-        """Estimate from histograms (m, n) of similarities and their n + 1 rising edges.
-
-        Each histogram is of two sets of images that have nothing in common, and counts the same.
-        """
-        shares = (counts / counts.sum(axis=1, keepdims=True)).mean(axis=0)
-        at_least = np.cumsum(shares[::-1])[::-1]  # falling: the part at or above each lower edge
-        places = np.searchsorted(-at_least, -np.array(TAIL), side="right")
-        return cls(tuple(edges[np.minimum(places, len(shares) - 1)].tolist()))
-
     def reached_by(self, expected: float, comparisons: float) -> float:
         """Return the cosine that `expected` of so many comparisons with unrelated images reach by chance.
 
