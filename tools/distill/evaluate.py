@@ -36,7 +36,7 @@ def evaluate(vectors: Vectors, labels: Sequence[str]) -> RankingMetrics:
     """Rank all other images for each image; equal similarities rank by row."""
     found = leave_one_out(vectors, labels, cutoffs=(1, 10))
     means = found.means()
-    return RankingMetrics(means["AP"], means["P@1"], means["P@10"], len(found.rows))
+    return RankingMetrics(means["AP"], means["P@1"], means["P@10"], len(found.best))
 
 
 def read_labels(folder: Path, *, label: str = "label") -> tuple[list[Path], list[str]]:

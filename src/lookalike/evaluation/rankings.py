@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
-from lookalike.evaluation.ground_truth import GroundTruth, Relevant, label_codes, truth_by_labels
+from lookalike.evaluation.ground_truth import GroundTruth, Relevant, truth_by_labels
 from lookalike.evaluation.metrics import (
     LEVELS,
     Ranks,
@@ -233,36 +233,16 @@ def normalise_blocks(vectors: Vectors) -> Vectors:
 # ---- leave-one-out evaluation of a labelled matrix ----
 
 
-@dataclass(frozen=True, slots=True)
-class LeaveOneOut:
-    """The metrics of every query of a leave-one-out evaluation.
-
-    rows        rows of the matrix that were queries
-    values      metric → (queries,) float64, in the order of `rows`
-    singletons  images that share their label with no other: they are no queries but may be retrieved
-    unlabelled  images without a label: the same
-    """
-
-    rows: NDArray[np.int64]
-    values: Mapping[str, NDArray[np.float64]]
-    singletons: int
-    unlabelled: int
-
-    def means(self) -> dict[str, float]:
-        """Return the mean of each metric over the queries."""
-        return {name: float(values.mean()) for name, values in self.values.items()}
-
-
 def leave_one_out(
     vectors: Vectors,
     labels: Sequence[str | None],
     *,
     similarity: Similarity = "cosine",
     cutoffs: Sequence[int] = (1, 5, 10),
-) -> LeaveOneOut:
+) -> RankingMetrics:
     """Rank all other rows for every row of `vectors` (n, dim); rows of the same label are relevant.
 
-    labels   one per row; None or "" for no label
+    labels   one per row; None or "" for no label: such a row, and the only one of a label, is no query
     cutoffs  k of P@k, R@k, nDCG@k and hit@k; AP, RR and nDCG use the whole ranking
 
     Raises UsageError if no two images share a label.
@@ -271,7 +251,4 @@ def leave_one_out(
         raise UsageError(f"{len(vectors)} vectors but {len(labels)} labels")
     truth = truth_by_labels(labels)
     rankings = rank_by_vectors(vectors, truth, similarity=similarity)
-    found = measure_rankings(rankings, truth, cutoffs=cutoffs)
-    code = label_codes(labels)
-    sizes = np.bincount(code[code >= 0])
-    return LeaveOneOut(truth.rows, found.values, int((sizes == 1).sum()), int((code < 0).sum()))
+    return measure_rankings(rankings, truth, cutoffs=cutoffs)
