@@ -110,23 +110,8 @@ def _tiff_ends_early(data: bytes) -> bool:
     if struct.unpack_from(order + "H", data, 2)[0] != 42:
         return False
     start = struct.unpack_from(order + "I", data, 4)[0]
-    count = struct.unpack_from(order + "H", data, start)[0]
-    arrays: dict[int, list[int]] = {}
-    for at in range(start + 2, start + 2 + 12 * count, 12):
-        tag, kind, length = struct.unpack_from(order + "HHI", data, at)
-        if tag not in (273, 279, 324, 325) or kind not in (3, 4):
-            continue
-        width = 2 if kind == 3 else 4
-        where = at + 8
-        if length * width > 4:
-            where = struct.unpack_from(order + "I", data, at + 8)[0]
-        if length > len(data):
-            return False
-        arrays[tag] = list(
-            struct.unpack_from(f"{order}{length}{'H' if kind == 3 else 'I'}", data, where)
-        )
-    starts = arrays.get(273) or arrays.get(324) or []
-    sizes = arrays.get(279) or arrays.get(325) or []
+    tags, _ = _numbers_of(data, order, start, whole=True)
+    starts, sizes = tags.get(273) or tags.get(324, ()), tags.get(279) or tags.get(325, ())
     return any(a + b > len(data) for a, b in zip(starts, sizes, strict=False))
 
 
@@ -161,19 +146,27 @@ def _raw_ends_early(data: bytes, missing: float = 0.5) -> bool:
     return False
 
 
-def _numbers_of(data: bytes, order: str, start: int) -> tuple[dict[int, tuple[int, ...]], int]:
-    """Return the whole numbers in a directory of a TIFF by tag, and where the next directory is."""
+def _numbers_of(
+    data: bytes, order: str, start: int, *, whole: bool = False
+) -> tuple[dict[int, tuple[int, ...]], int]:
+    """Return the whole numbers in a directory of a TIFF by tag, and where the next directory is.
+
+    whole  raise struct.error where the places or sizes of strips or tiles lie beyond the end
+    """
     found = {}
     count = struct.unpack_from(order + "H", data, start)[0]
     end = start + 2 + 12 * count
     for at in range(start + 2, end, 12):
         tag, kind, length = struct.unpack_from(order + "HHI", data, at)
-        if kind not in _WHOLE_NUMBERS or not 0 < length <= len(data) // 2:
+        if kind not in _WHOLE_NUMBERS or not 0 < length <= len(data):
             continue
         code, width = _WHOLE_NUMBERS[kind]
         where = at + 8 if length * width <= 4 else struct.unpack_from(order + "I", data, at + 8)[0]
-        with suppress(struct.error):
+        try:
             found[tag] = struct.unpack_from(f"{order}{length}{code}", data, where)
+        except struct.error:
+            if whole and tag in (273, 279, 324, 325):
+                raise
     return found, struct.unpack_from(order + "I", data, end)[0] if end + 4 <= len(data) else 0
 
 
