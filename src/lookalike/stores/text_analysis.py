@@ -67,8 +67,7 @@ _LETTERS = str.maketrans(
 _TRANSCRIPTIONS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"})
 _APOSTROPHES = "\u02b9-\u02bf"  # letters to Unicode: Hawaiʻi
 _TRANSCRIBED = re.compile(rf"[äöüåø{_APOSTROPHES}]|[^\D0-9]")
-# Words of a query that texts may write in one, and a number with its unit.
-_JOINED = re.compile(rf"{_WORD}(?:['’‐-]{_WORD})+|(?<![\w.,])\d+ [a-z]{{1,3}}(?!\w)")
+_JOINERS = frozenset("'’‐-")
 _WITH_UNIT = re.compile(r"(\d+)([a-z]{1,3})")
 # Long runs of letters without spaces are split where no text has all of a run: Japanese where the script
 # changes, the others into pieces of two or four characters, about a word.
@@ -213,8 +212,25 @@ def _exact(text: str) -> Iterator[Phrase]:
                 yield from ((form,) for form in _singular_and_plural(parts[0]))
             if with_unit := _WITH_UNIT.fullmatch(word):
                 yield with_unit.groups()
-    for joined in _JOINED.findall(_fold_case(text)):
-        yield (_fold_marks(re.sub("['’‐ -]", "", joined)),)
+    for joined in _joined(_fold_case(text)):
+        yield tuple(_TOKEN.findall(_fold_marks(joined)))
+
+
+def _joined(folded: str) -> Iterator[str]:
+    """Yield what texts may write in one word: "tshirt" for "t-shirt", and "5kg" for "5 kg"."""
+    joined, several, end = "", False, 0
+    for found in _RUN.finditer(folded):
+        word, gap = found.group(), folded[end : found.start()]
+        unit = gap == " " and joined.isdecimal() and len(word) <= 3 and word.isalpha()
+        if joined and (gap in _JOINERS or unit):
+            joined, several = joined + word, True
+        else:
+            if several:
+                yield joined
+            joined, several = word, False
+        end = found.end()
+    if several:
+        yield joined
 
 
 def _partial(text: str) -> Iterator[Phrase]:
