@@ -236,8 +236,9 @@ class Query:
             )
         for option in OPTIONS:
             if option.name not in _OF_LISTS and getattr(self, option.name) != option.default:
+                name = option.parameter or option.name
                 raise UsageError(
-                    f"{option.name} needs an image or text to search for; a list of images has none"
+                    f"{name} needs an image or text to search for; a list of images has none"
                 )
         if self.sort == SIMILARITY:
             raise UsageError("to sort by similarity, give an image or text to be similar to")

@@ -105,7 +105,7 @@ def test_large_spaces_get_an_index_automatically(
     [
         (["import", "nowhere.npy"], "no such file or folder: nowhere.npy"),
         (["import", "paths.txt"], "paths.txt is not a complete NPY file of numbers"),
-        (["import", "made.npy", "--paths", "made.npy"], "paths for 600 vectors"),
+        (["import", "made.npy", "--paths", "made.npy"], "has a zero byte"),
         (["import", "made.npy", "--extractor", "a@b"], "contain @"),
         (["ann", "build", "-e", "nothing"], "the library has no vectors of nothing, only of made"),
         (["ann", "build", "-e", "made", "--recipe", "Odd"], "the recipe 'Odd' does not work"),
@@ -117,6 +117,7 @@ def test_large_spaces_get_an_index_automatically(
         (["import", "made.npy", "--extractor", ""], "must not be empty"),
         (["index", ".", "--replace-metadata"], "name it with --metadata FILE"),
         (["search", "--sort", "path", "--exclude-query"], "--exclude-query needs an image or text"),
+        (["search", "--sort", "path", "-e", "color"], "--extractor needs an image or text"),
         (["search", "--vector", "made.npy"], "made.npy holds (600, 16), not one vector"),
         (["search", "--vector", "paths.txt"], "paths.txt is not a complete NPY file"),
     ],

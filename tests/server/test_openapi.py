@@ -98,6 +98,10 @@ def test_head_is_answered_wherever_get_is(client: TestClient) -> None:
         get = client.get(url, params=parameters.get(path))
         assert head.status_code == get.status_code, path
         assert head.headers.get("content-type") == get.headers.get("content-type"), path
+    assert (
+        client.put("/api/search", headers={"X-Lookalike": "1"}).headers["allow"]
+        == "GET, HEAD, POST"
+    )
     assert len(asked) >= 14 and all("head" not in found for found in paths.values())
 
 

@@ -167,12 +167,13 @@ def _describe_os_error(error: OSError) -> str:
 def _with_options(command: click.Command | None, message: str) -> str:
     """Return an error of the library with options as typed: "--min-relevance" for "min_relevance"."""
     names = {
-        parameter.name: max(parameter.opts, key=len)
+        name: option
         for parameter in (command.params if command else ())
-        if isinstance(parameter, click.Option) and parameter.name and "_" in parameter.name
+        if isinstance(parameter, click.Option) and (option := max(parameter.opts, key=len))
+        for name in (parameter.name, option.strip("-"))
     }
     return re.sub(
-        r"(?<![\w./'-])[a-z]+(?:_[a-z]+)+(?![\w./'])",
+        r"(?<![\w./'-])[a-z]+(?:_[a-z]+)+(?![\w./'])|\A[a-z]+(?= needs )",
         lambda found: names.get(found[0], found[0]),
         message,
     )
