@@ -266,6 +266,20 @@ def test_jobs_that_wait_when_the_server_ends_fail_with_a_reason(tmp_path: Path) 
     assert "shut down" in state.message and not scratch.exists()
 
 
+def test_a_job_that_ends_while_its_state_is_written_is_done(tmp_path: Path) -> None:
+    class SlowFolder(JobFolder):
+        def write(self, state: JobState) -> None:
+            super().write(state)
+            time.sleep(1.0 if state.running else 0.0)
+
+    program = 'import time; time.sleep(0.7); print(\'{"result": {}, "message": "ended"}\')'
+    runner = JobRunner(tmp_path, program=(sys.executable, "-c", program))
+    queue = WriteQueue(runner, SlowFolder(tmp_path / "shared"))
+    job = queue.submit("index", {})
+    wait_until(lambda: queue.state(job.id).message == "ended")
+    assert queue.state(job.id).state == "done"
+
+
 def test_states_of_old_jobs_are_deleted(tmp_path: Path) -> None:
     queue = WriteQueue(JobRunner(tmp_path / "nothing"), JobFolder(tmp_path / "shared", keep=1))
     ids = []
