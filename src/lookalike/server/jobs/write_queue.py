@@ -141,6 +141,7 @@ class WriteQueue:
                     state = replace(job.state, id=first.id, run=run)
                     if state.running:
                         self._states.write(state)
+                state = replace(job.state, id=first.id, run=run)  # it may have ended just now
             finally:
                 self._runner.end(job)
         except Exception as error:
