@@ -17,6 +17,7 @@ from lookalike import Library
 from lookalike.duplicates.comparison import ComparedFile, Comparison, compare_files
 from lookalike.duplicates.overlay import is_overlay
 from lookalike.duplicates.pixel_compare import PIXELS, GreyImage
+from lookalike.duplicates.registration import Registered, refine
 from lookalike.evaluation.edits import EDITS, Edit
 from lookalike.images.pixel_spec import Pixels
 from lookalike.images.resize import fit
@@ -109,7 +110,17 @@ def camera(number: int) -> Pixels:
     return np.asarray(image)
 
 
-@pytest.mark.parametrize("draw", [form, chat, clock, meme, code, shirt, panorama, camera])
+def fabric(number: int) -> Pixels:
+    image = Image.new("RGB", (400, 400), (235, 230, 220))
+    draw = ImageDraw.Draw(image)
+    colour = [(160, 30, 40), (160, 60, 120), (30, 60, 150)][number]
+    for x in range(-400, 800, 40):
+        draw.line([x, 0, x + 400, 400], fill=colour, width=12)
+        draw.line([x, 0, x - 400, 400], fill=colour, width=5)
+    return np.asarray(image)
+
+
+@pytest.mark.parametrize("draw", [form, chat, clock, meme, code, shirt, panorama, camera, fabric])
 @pytest.mark.parametrize("quality", [None, 60])
 def test_what_differs_in_a_part_is_another_image(
     draw: Callable[[int], Pixels], quality: int | None
@@ -121,7 +132,33 @@ def test_what_differs_in_a_part_is_another_image(
         assert compared(images[one], images[other]).kind in (None, "near")
 
 
-@pytest.mark.parametrize("draw", [form, chat, clock, meme, code, shirt, panorama, camera])
+def test_other_letters_with_some_in_common_are_another_image() -> None:
+    images = []
+    for top, bottom in (("TOP TEXT", "BOTTOMS UP"), ("OTHER", "BOTTOM")):
+        image = Image.fromarray(scene(22, width=480, height=360))
+        for text, y in ((top, 14), (bottom, 299)):
+            ImageDraw.Draw(image).text(
+                (91, y), text, fill="white", font_size=50, stroke_width=4, stroke_fill="black"
+            )
+        images.append(jpeg(np.asarray(image), 50))
+    assert compared(*images).kind == "near"
+
+
+def test_a_refined_alignment_moves_what_is_compared() -> None:
+    """What one image shows only after the refinement is compared, too: the longer legs of trousers."""
+    image = scene(3, width=320, height=240)
+    moved = np.roll(image, -8, axis=0)
+    moved[200:] = 0
+    shown = np.zeros(image.shape[:2], bool)
+    shown[:200] = True
+    pair = refine(Registered(moved, image, shown, linear=np.eye(2)))
+    assert pair is not None and pair.linear is not None
+    rows = np.flatnonzero(pair.covered[:, 160])
+    assert abs(rows[-1] - 207) <= 1 and abs(rows[0] - 8) <= 1
+    assert np.allclose(pair.linear, np.eye(2), atol=0.02)
+
+
+@pytest.mark.parametrize("draw", [form, chat, clock, meme, code, shirt, panorama, camera, fabric])
 def test_the_same_saved_again_is_a_copy(draw: Callable[[int], Pixels]) -> None:
     image = draw(0)
     smaller = cv2.resize(image, None, fx=0.7, fy=0.7, interpolation=cv2.INTER_AREA)

@@ -15,6 +15,7 @@ from PIL import Image
 from lookalike import Library
 from lookalike.duplicates.detail import measure
 from lookalike.duplicates.report import Group
+from lookalike.errors import UsageError
 
 Make = Callable[[Image.Image], Image.Image]
 
@@ -63,6 +64,10 @@ def grey(image: Image.Image) -> Image.Image:
     return image.convert("L").convert("RGB")
 
 
+def reduced(image: Image.Image) -> Image.Image:
+    return image.quantize(256)
+
+
 def group_of(folder: Path, *, prefer: tuple[Path, ...] = ()) -> Group:
     with Library.create(folder) as library:
         library.add([folder], extractors=["phash", "dhash"])
@@ -81,6 +86,8 @@ def group_of(folder: Path, *, prefer: tuple[Path, ...] = ()) -> Group:
         ("b.png", "a.jpg", same, "lossless"),
         ("a.jpg", "b.png", same, "JPEG, from which others were converted"),
         ("a.jpg", "b.bmp", same, "JPEG, from which others were converted"),
+        ("a.jpg", "b.png", reduced, "JPEG, from which others were converted"),
+        ("a.jpg", "b.gif", reduced, "JPEG, from which others were converted"),
     ],
 )
 def test_the_source_is_kept(
@@ -127,6 +134,8 @@ def test_the_older_file_is_kept_and_a_preferred_folder_comes_first(tmp_path: Pat
     group = group_of(tmp_path, prefer=(tmp_path / "picked",))
     assert group.best.image.path == "picked/small.jpg"
     assert "as preferred" in group.best.reason and len(group.spare) == 2
+    with pytest.raises(UsageError, match="pickt"):
+        group_of(tmp_path, prefer=(tmp_path / "pickt",))
 
 
 def test_a_file_with_more_detail_than_the_camera_file_stays(tmp_path: Path) -> None:

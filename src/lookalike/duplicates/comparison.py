@@ -19,10 +19,10 @@ from lookalike.duplicates.pixel_compare import (
 )
 from lookalike.duplicates.registration import Registered, refine, register
 from lookalike.duplicates.report import Kind
-from lookalike.duplicates.tone import is_sign
+from lookalike.duplicates.tone import MIN_LEVELS, in_one_palette, is_sign, levels, luma
 from lookalike.images.pixel_spec import Pixels
 
-REVISION = "7"
+REVISION = "8"
 """Changes whenever the results change: remembered comparisons of another revision do not count."""
 
 Change: TypeAlias = Literal[
@@ -50,9 +50,10 @@ NEAR_INLIERS, NEAR_OVERLAP = 25, 0.25
 # Agreement of the tiles of two whole images from which they are of one subject.
 NEAR_AGREEMENT = 0.6
 
-# Ratio of the scales along the two axes from which two aligned parts are two views of one article: alone,
-# and where light or letters differ, too. Edits scale both axes alike, or stretch a whole image.
-MAX_STRETCH_ALONE, MAX_STRETCH = 1.3, 1.02
+# Ratio of the scales along the two axes from which two aligned parts are two views of one article: alone;
+# where there are few grey levels, so that little more than an outline agrees; and where light or letters
+# differ, too. Edits scale both axes alike, or stretch a whole image.
+MAX_STRETCH_ALONE, MAX_STRETCH_PLAIN, MAX_STRETCH = 1.3, 1.05, 1.02
 
 # Pages and frames up to which all are compared; of more, so many beyond the first, spread over all of them.
 ALL_FRAMES, SAMPLES = 32, 12
@@ -155,11 +156,15 @@ def _compare_frame(
     if not pair.contained:
         return Comparison("near", match.overlap, f"{match.overlap:.0%} of the image is shared")
     found = find_difference(pair.one, pair.other, pair.covered)
+    whole = found.changed and match.transform is None
+    if whole and (both := in_one_palette(pair.one, pair.other)) is not None:
+        again = find_difference(*both, pair.covered)
+        found = again if again.changed < found.changed else found
     doubtful = (found.changed and not found.overlay) or found.tone == "colors"
     if doubtful and (better := refine(pair)) is not None:
         again = find_difference(better.one, better.other, better.covered)
         if again.changed <= found.changed:
-            found = again
+            found, pair = again, better
     return _judge(found, match, pair)
 
 
@@ -167,9 +172,13 @@ def _judge(found: Difference, match: PixelMatch, pair: Registered) -> Comparison
     if found.changed and not found.overlay:
         differs = "less than 1 %" if found.changed < 0.01 else f"{found.changed:.0%}"
         return Comparison("near", 1 - found.changed, f"{differs} of the image differs")
-    if match.transform is not None:
-        widths = np.linalg.svd(np.asarray(match.transform)[:, :2], compute_uv=False)
-        limit = MAX_STRETCH if found.tone != "same" or found.overlay else MAX_STRETCH_ALONE
+    if pair.linear is not None:
+        widths = np.linalg.svd(pair.linear, compute_uv=False)
+        limit = MAX_STRETCH_ALONE
+        if levels(luma(pair.other), pair.covered) < MIN_LEVELS:
+            limit = MAX_STRETCH_PLAIN
+        if found.tone != "same" or found.overlay:
+            limit = MAX_STRETCH
         if widths[0] > limit * widths[1]:
             return Comparison("near", match.overlap, "a part agrees only if it is stretched")
     if found.stops > MAX_STOPS:

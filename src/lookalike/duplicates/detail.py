@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.duplicates.tone import palette
 from lookalike.images.pixel_spec import Pixels
 
 Grey = NDArray[np.float32]
@@ -66,6 +67,7 @@ class Detail:
     filled   share of the pixels that an image without enlargement would need: 1, or 1/2, 1/4 …
     color    whether it is in color
     was_jpeg whether its pixels were decoded from a JPEG, by the steps of the coefficients
+    reduced  whether it is a photo that was reduced to a palette
     sample   pixel values at fixed places
     """
 
@@ -74,6 +76,7 @@ class Detail:
     color: bool
     was_jpeg: bool
     sample: bytes
+    reduced: bool = False
 
     def has_values_of(self, other: Detail) -> bool:
         """Return whether both have the same pixel values, but for the rounding of decoders."""
@@ -105,6 +108,7 @@ def measure(pixels: Pixels, *, lossless: bool = True) -> Detail:
         was_jpeg=lossless and _was_jpeg(grey),
         sample=np.array((height % 256, width % 256), np.uint8).tobytes()
         + pixels[np.ix_(rows, columns)].tobytes(),
+        reduced=palette(pixels) is not None,
     )
 
 

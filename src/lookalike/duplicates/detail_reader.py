@@ -12,7 +12,7 @@ from lookalike.errors import LibraryBusy, LibraryReadOnly, StorageFull
 from lookalike.stores.interface import Snapshot, Store
 
 # Changes whenever the results change. Details are stored as comparisons of a content with itself.
-REVISION = "detail-1"
+REVISION = "detail-2"
 
 
 class DetailReader:
@@ -70,9 +70,10 @@ class DetailReader:
 
 def _encoded(detail: Detail) -> str:
     sample = base64.b64encode(detail.sample).decode()
-    return json.dumps([detail.pixels, detail.filled, detail.color, detail.was_jpeg, sample])
+    measured = [detail.pixels, detail.filled, detail.color, detail.was_jpeg, sample, detail.reduced]
+    return json.dumps(measured)
 
 
 def _decoded(text: str) -> Detail:
-    pixels, filled, color, was_jpeg, sample = json.loads(text)
-    return Detail(pixels, filled, color, was_jpeg, base64.b64decode(sample))
+    pixels, filled, color, was_jpeg, sample, reduced = json.loads(text)
+    return Detail(pixels, filled, color, was_jpeg, base64.b64decode(sample), reduced)

@@ -27,6 +27,7 @@ from lookalike.duplicates.tone import (
     luma,
     stops_of,
     tone_curve,
+    turns_hue,
 )
 from lookalike.images.pixel_spec import Pixels
 
@@ -111,6 +112,8 @@ def find_difference(one: Pixels, other: Pixels, covered: Mask | None = None) -> 
         one, other = greys
         a, b = luma(one), luma(other)
     curve = tone_curve(one, other, covered)
+    if curve is not None and not grey and turns_hue(one, other, covered):
+        curve = None
     tone: Tone = "grey" if grey else "same"
     stops = 0.0
     if curve is not None:

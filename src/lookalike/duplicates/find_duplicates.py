@@ -27,7 +27,7 @@ from lookalike.duplicates.report import Duplicates, Kind, Link, Scope, includes
 from lookalike.duplicates.shots import by_time, companion_groups
 from lookalike.extractors.registry import HASHES
 from lookalike.stores.interface import Ids, Snapshot, Space
-from lookalike.stores.paths import ids_below
+from lookalike.stores.paths import ids_below, images_below
 
 # Largest number of images for which neighbours are compared by default: it takes quadratic time where the
 # store has no ANN index, and most of the time goes into comparing pixels.
@@ -161,6 +161,8 @@ def find_duplicates(
     ids, kept = ids_below(snapshot, paths), np.empty(0, np.int64)
     if archive:
         ids, kept = split(snapshot, paths, archive)
+    for folder in prefer:
+        images_below(snapshot, folder)  # a misspelt one would keep other files than the user wants
     rules = Rules(tuple(prefer), frozenset(kept.tolist()), edits)
     ids = np.union1d(ids, kept)
     if kind == "raw-jpeg" or kind == "live-photo":

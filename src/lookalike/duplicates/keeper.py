@@ -225,9 +225,10 @@ def _is_older(one: Candidate, other: Candidate) -> bool:
 
 def _has_more_detail(one: Candidate, other: Candidate) -> bool:
     """Return whether the first has more detail. A newer and larger file may have been enlarged by less than
-    can be measured, so it needs more of it."""
+    can be measured, and the steps of a palette look like detail, so these need more of it."""
     newer = _is_older(other, one) and one.pixels > other.pixels
-    needed = MUCH_MORE_DETAIL if newer else MORE_DETAIL
+    banded = one.detail is not None and one.detail.reduced
+    needed = MUCH_MORE_DETAIL if newer or banded else MORE_DETAIL
     return one.detailed_pixels > needed * other.detailed_pixels
 
 
@@ -240,6 +241,8 @@ def _was_enlarged_from(one: Candidate, other: Candidate) -> bool:
 
 def _fidelity(one: Candidate) -> float:
     """Return how likely the others were made from this file, by its format."""
+    if one.detail and one.detail.reduced:  # a palette has lost most colors
+        return 0
     if not one.lossless:
         return {"heic": 3, "gif": 0}.get(one.image.format or "", 2)
     if not one.original:

@@ -121,7 +121,10 @@ class SpareMover:
             others = [file for file in member.links[1:] if os.path.lexists(file)]
             if self._record is None:
                 others = [file for file in others if not file.samefile(member.file)]
-            places += [self._send(file, steps) for file in (*others, *belonging)]
+            places += [self._send(file, steps) for file in others]
+            for file in belonging:
+                to = places[0] and self._folders.sidecar_name(file, member.file, places[0])
+                self._send(file, steps, to)
             self._check_kept(best)
         except BaseException:
             self._take_back(steps)
@@ -205,9 +208,12 @@ class SpareMover:
         shutil.copystat(source, target)
         self._record.mark(step, "done")
 
-    def _send(self, file: Path, steps: list[Step]) -> Path | None:
-        """Move one file, and return where it is; None for the trash."""
-        target = self._free_name(file)
+    def _send(self, file: Path, steps: list[Step], wanted: Path | None = None) -> Path | None:
+        """Move one file, and return where it is; None for the trash.
+
+        wanted  where it should be; None: below the target folder as it was below the root
+        """
+        target = self._free_name(file, wanted)
         if not os.access(file.parent, os.W_OK):
             raise UsageError(f"no permission to change the folder {file.parent}")
         if self._record is None:
@@ -223,13 +229,14 @@ class SpareMover:
         self._record.mark(step, "done")
         return target
 
-    def _free_name(self, file: Path) -> Path | None:
+    def _free_name(self, file: Path, wanted: Path | None = None) -> Path | None:
         """Return the path below the target folder where nothing is; None for the trash."""
         if self._target is None:
             return None
-        root = self._root_of(file)
-        below = file.relative_to(root)
-        wanted = self._target / (root.name if len(self._roots) > 1 else "") / below
+        if wanted is None:
+            root = self._root_of(file)
+            below = file.relative_to(root)
+            wanted = self._target / (root.name if len(self._roots) > 1 else "") / below
         names = (wanted, *(wanted.with_stem(f"{wanted.stem} ({n})") for n in range(2, MAX_NAMES)))
         free = next((n for n in names if not os.path.lexists(n) and n not in self._planned), None)
         if free is None:

@@ -18,7 +18,7 @@ DRAWN = 24
 # Colors within that distance (of 255, in each channel) are one; at most so many are drawn.
 SAME_COLOR, MAX_COLORS = 28, 3
 # Share of the differing pixels that must have the drawn colors in one image, and may have in the other.
-MIN_DRAWN, MAX_DRAWN = 0.6, 0.3
+MIN_DRAWN, MAX_DRAWN = 0.6, 0.15
 # Share of them from which a color is one that was drawn, not one of the soft edges of letters.
 MIN_COLOR_SHARE = 0.15
 # Share of what does not differ from which a color is the ground: white between the articles of a shop is not

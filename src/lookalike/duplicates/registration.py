@@ -33,6 +33,7 @@ class Registered:
     covered     pixels (h, w) that both images show
     contained   one of them shows nothing, frames aside, that the other does not
     cropped     one of them shows more, beyond a frame
+    linear      (2, 2): directions in one image → in the other; None where whole images match
     """
 
     one: Pixels
@@ -40,6 +41,7 @@ class Registered:
     covered: Mask
     contained: bool = True
     cropped: bool = False
+    linear: NDArray[np.float64] | None = None
 
 
 def register(
@@ -92,6 +94,7 @@ def register(
         covered,
         contained=min(outside) <= MAX_OUTSIDE,
         cropped=max(outside) > MIN_OUTSIDE,
+        linear=whole[:2, :2],
     )
 
 
@@ -156,4 +159,10 @@ def refine(pair: Registered) -> Registered | None:
         (width, height),
         flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP,
     )
-    return replace(pair, one=np.asarray(warped, np.uint8), covered=pair.covered & (covered > 0))
+    linear = None if pair.linear is None else np.linalg.inv(full[:, :2]) @ pair.linear
+    return replace(
+        pair,
+        one=np.asarray(warped, np.uint8),
+        covered=np.asarray(covered > 0),
+        linear=linear,
+    )

@@ -34,6 +34,12 @@ SAME_LIGHT = 2.5
 MIN_EQUAL = 0.96
 # Values that tell how much light has changed: darker ones have no precision, lighter ones may be clipped.
 DARKEST, LIGHTEST = 16, 240
+# Distance from grey of pixels whose hue is compared, the share that such pixels must have, and the largest
+# turn of the hue (degrees, median) that a change of light makes.
+MIN_CHROMA, MIN_COLORED, MAX_TURN = 30, 0.02, 12.0
+# Colors of a palette, and the largest difference to the nearest one that it makes.
+MIN_PALETTE, MAX_PALETTE, MAX_PALETTE_STEP = 33, 256, 64
+_CODE = np.array([65536, 256, 1], np.uint32)
 # A sign: number of its colors and the largest difference in one, share of the image that must have them, and
 # share of 12 × 12 tiles that may have texture, with its standard deviation. A page of text has more.
 SIGN_COLORS, MIN_SIGN = (4, 6), 0.9
@@ -90,6 +96,46 @@ def main_colors(
         has = left & (np.abs(values - color).max(axis=1) <= tolerance)
         left &= ~has
         yield color, has
+
+
+def palette(pixels: Pixels) -> NDArray[np.uint8] | None:
+    """Return the colors (n, 3) of a colored photo that was reduced to a palette, as GIF is; None for others.
+
+    Drawn images have few grey levels, and few colors of their own.
+    """
+    step = max(1, int((pixels.size / 3e4) ** 0.5))
+    few = pixels[::step, ::step].reshape(-1, 3)
+    if len(np.unique(few @ _CODE)) > MAX_PALETTE:
+        return None
+    codes = np.unique(pixels.reshape(-1, 3) @ _CODE)
+    if not MIN_PALETTE <= len(codes) <= MAX_PALETTE:
+        return None
+    inside = np.ones(pixels.shape[:2], bool)
+    if levels(luma(pixels), inside) < MIN_LEVELS or colorfulness(pixels, inside) < GREY:
+        return None
+    return np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=1).astype(np.uint8)
+
+
+def in_one_palette(one: Pixels, other: Pixels) -> tuple[Pixels, Pixels] | None:
+    """Return two images in the palette of the one that has one; None if neither or both have."""
+    colors, others = palette(one), palette(other)
+    if colors is not None and others is None:
+        return one, _mapped(other, colors)
+    if others is not None and colors is None:
+        return _mapped(one, others), other
+    return None
+
+
+def _mapped(pixels: Pixels, colors: NDArray[np.uint8]) -> Pixels:
+    """Return an image in the nearest colors (n, 3) of a palette; what is far from all of them stays."""
+    side = np.arange(4, 256, 8).astype(np.float32)
+    cube = np.stack(np.meshgrid(side, side, side, indexing="ij"), axis=-1).reshape(-1, 3)
+    apart = (colors.astype(np.float32) ** 2).sum(axis=1) - 2 * cube @ colors.T.astype(np.float32)
+    at = pixels.astype(np.intp) // 8 @ np.array([1024, 32, 1])
+    nearest = colors[apart.argmin(axis=1)][at]
+    far = np.abs(nearest.astype(np.int16) - pixels).max(axis=2) > MAX_PALETTE_STEP
+    nearest[far] = pixels[far]
+    return np.asarray(nearest)
 
 
 def is_sign(pixels: Pixels) -> bool:
@@ -156,6 +202,31 @@ def tone_curve(
         gain, offset = line
         curve = gain * steps + offset
     return np.asarray(curve.clip(0, 255).round(), np.uint8)
+
+
+def turns_hue(one: Pixels, other: Pixels, covered: Mask) -> bool:
+    """Return whether the colored pixels have another hue: other light keeps it, another color does not."""
+    import cv2
+
+    height, width = covered.shape
+    size = (max(1, width // 4), max(1, height // 4))
+    small = [
+        cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).reshape(-1, 3)
+        for pixels in (one, other)
+    ]
+    inside = cv2.resize(covered.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.99
+    used = inside.ravel()
+    for values in small:
+        high, low = values.max(axis=1), values.min(axis=1)
+        used &= (high < LIGHTEST) & (low > DARKEST) & (high - low > MIN_CHROMA)
+    if used.mean() < MIN_COLORED:
+        return False
+    hues = [
+        cv2.cvtColor(values[used][None].astype(np.float32), cv2.COLOR_RGB2HSV)[0, :, 0]
+        for values in small
+    ]
+    turned = np.abs(hues[0] - hues[1])
+    return float(np.median(np.minimum(turned, 360 - turned))) > MAX_TURN
 
 
 def stops_of(curve: NDArray[np.uint8], pixels: Pixels, covered: Mask) -> float:
