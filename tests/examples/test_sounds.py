@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import tomllib
 import wave
+from collections.abc import Iterator
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ Samples = NDArray[np.float64]
 
 
 @pytest.fixture
-def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Make the plug-in importable and register its entry point, as `pip install` does."""
     monkeypatch.syspath_prepend(str(EXAMPLE / "src"))
     project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["project"]
@@ -37,6 +38,9 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "importlib.metadata.entry_points", lambda *, group: points.select(group=group)
     )
+    registry.plugins.cache_clear()
+    yield
+    registry.plugins.cache_clear()
 
 
 @pytest.fixture

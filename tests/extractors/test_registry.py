@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from importlib.metadata import EntryPoint
 from typing import Any
@@ -15,14 +16,16 @@ from lookalike.extractors import EXTRACTORS, load, names, parse, registry
 
 
 @pytest.fixture
-def offering(monkeypatch: pytest.MonkeyPatch) -> Any:
+def offering(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     def offer(**points: str) -> None:
         found = [
             EntryPoint(name, value, registry.ENTRY_POINT_GROUP) for name, value in points.items()
         ]
         monkeypatch.setattr("importlib.metadata.entry_points", lambda *, group: found)
+        registry.plugins.cache_clear()
 
-    return offer
+    yield offer
+    registry.plugins.cache_clear()
 
 
 def test_an_unknown_name_lists_the_known_ones_and_the_closest() -> None:

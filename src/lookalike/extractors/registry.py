@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -170,8 +171,12 @@ def parse(text: str, *, folders: bool = True) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def plugins() -> dict[str, EntryPoint]:
-    """Return the entry points of other packages by name, not imported; built-in names take precedence."""
+@cache
+def plugins() -> Mapping[str, EntryPoint]:
+    """Return the entry points of other packages by name, not imported; built-in names take precedence.
+
+    What is installed later is found by the next process.
+    """
     from importlib.metadata import (
         entry_points,  # takes 60 ms, which a search by color does not need
     )

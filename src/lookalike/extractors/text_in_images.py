@@ -126,8 +126,8 @@ def _session_options(_: object) -> Any:
     return options
 
 
-def _parts(image: Pixels) -> Iterator[tuple[Pixels, float, float]]:
-    """Yield parts of an image, and the rows (or columns) of a part whose lines belong to it."""
+def _parts(image: Pixels) -> Iterator[tuple[Pixels, bool, float, float]]:
+    """Yield parts of an image, whether it is cut into rows, and the rows (or columns) whose lines belong to a part."""
     import cv2
 
     height, width = image.shape[:2]
@@ -142,15 +142,16 @@ def _parts(image: Pixels) -> Iterator[tuple[Pixels, float, float]]:
         part = image[start:end] if tall else image[:, start:end]
         low = OVERLAP / 2 if start else -1.0
         high = end - start - OVERLAP / 2 if end < length else length + 1.0
-        yield part, low, high
+        yield part, tall, low, high
         if end == length:
             return
         start = end - OVERLAP
 
 
-def _read_part(engine: Any, part: Pixels, low: float, high: float) -> Iterator[tuple[str, float]]:
+def _read_part(
+    engine: Any, part: Pixels, tall: bool, low: float, high: float
+) -> Iterator[tuple[str, float]]:
     """Yield the lines of a part with their probabilities."""
-    tall = part.shape[0] >= part.shape[1]
     found, _ = engine(np.ascontiguousarray(part[:, :, ::-1]))  # it takes BGR
     for box, text, score in found or ():
         centre = float(np.mean([point[1 if tall else 0] for point in box]))
