@@ -79,7 +79,9 @@ if sys.platform == "linux" and "PYTEST_XDIST_WORKER" not in os.environ:
     use_own_cache()
 
 # As in a server: the next test that indexes a few images need not start workers again.
-worker_process.keep(2, ignored=["PYTEST_CURRENT_TEST", "COLUMNS", "LOOKALIKE_LIBRARY", "HOME", "XDG_DATA_HOME"])
+worker_process.keep(
+    2, ignored=["PYTEST_CURRENT_TEST", "COLUMNS", "LOOKALIKE_LIBRARY", "HOME", "XDG_DATA_HOME"]
+)
 
 
 @pytest.hookimpl(tryfirst=True)

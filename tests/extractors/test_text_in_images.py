@@ -16,7 +16,9 @@ from lookalike.images.pixel_spec import Pixels
 FONT = Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
 
 
-def drawn(text: str, *, turned: int = 0, size: tuple[int, int] = (420, 240), at: int = 100) -> Pixels:
+def drawn(
+    text: str, *, turned: int = 0, size: tuple[int, int] = (420, 240), at: int = 100
+) -> Pixels:
     image = Image.new("RGB", size, "white")
     font = ImageFont.truetype(str(FONT), 22)
     ImageDraw.Draw(image).text((20, at), text, font=font, fill="black")

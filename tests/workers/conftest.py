@@ -20,4 +20,6 @@ def ended_with_their_pool() -> Iterator[None]:
     worker_process.keep(0)
     worker_process.end_prestarted()
     yield
-    worker_process.keep(2, ignored=["PYTEST_CURRENT_TEST", "COLUMNS", "LOOKALIKE_LIBRARY", "HOME", "XDG_DATA_HOME"])
+    worker_process.keep(
+        2, ignored=["PYTEST_CURRENT_TEST", "COLUMNS", "LOOKALIKE_LIBRARY", "HOME", "XDG_DATA_HOME"]
+    )
