@@ -17,7 +17,6 @@ from lookalike.extractors.onnx_graph import Graph, with_outputs
 from lookalike.extractors.preprocessing import Preprocessing
 from lookalike.extractors.runtime import Session, batch_for, run_all
 from lookalike.images.pixel_spec import Pixels, PixelSpec
-from lookalike.models.files import file_sha256
 
 Pooling: TypeAlias = Literal["flat", "first", "tokens", "pixels"]
 
@@ -168,6 +167,8 @@ def open_session(graph: Graph, output: FeatureOutput) -> Session:
 
 def revision_of(graph: Graph, recipe: Sequence[str]) -> str:
     """Return a hash of the graph, its weights, and how they are used."""
+    from lookalike.models.files import file_sha256  # with it comes what fetches models
+
     parts = [file_sha256(graph.path)]
     parts += [file_sha256(graph.path.parent / name) for name in graph.external_files()]
     return hashlib.sha256(json.dumps([*parts, *recipe]).encode()).hexdigest()[:16]

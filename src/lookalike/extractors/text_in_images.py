@@ -127,7 +127,7 @@ def _session_options(_: object) -> Any:
 
 
 def _parts(image: Pixels) -> Iterator[tuple[Pixels, bool, float, float]]:
-    """Yield parts of an image, whether it is tall, and the rows (else columns) whose lines belong to a part."""
+    """Yield parts of an image, whether it is tall, and between which rows (else columns) lines count."""
     import cv2
 
     height, width = image.shape[:2]
