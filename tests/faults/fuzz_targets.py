@@ -577,6 +577,7 @@ def library_any(data: bytes) -> None:
     """
     from tests.stores.ann_spaces import KEY
 
+    from lookalike.ann import untrusted_index
     from lookalike.stores.local.store import LocalStore
 
     home, names = library_files()
@@ -594,6 +595,9 @@ def library_any(data: bytes) -> None:
     if place % 16 == 0:
         del content[place % (len(content) + 1) :]
     (copy / name).write_bytes(content)
+    if not name.endswith("ann.json"):  # then no process need try the index: it is what FAISS wrote
+        for index in copy.rglob("*.faiss"):
+            untrusted_index.remember(index)
     query = np.ones((1, 32), np.float32)
     with LocalStore.open(copy) as store:
         with store.snapshot() as snapshot:
