@@ -56,12 +56,14 @@ def matches(expression: Expression, values: Callable[[str], Sequence[Value]]) ->
 def sorted_ids(ids: Iterable[int], values: Mapping[int, Value], *, reverse: bool) -> list[int]:
     """Return ids in the order of their values, see `Snapshot.sort`."""
     rising = sorted(ids)
-    present = [id for id in rising if id in values]
-
-    def key(id: int) -> tuple[bool, Value]:
-        return isinstance(values[id], str), values[id]
-
-    return [*sorted(present, key=key, reverse=reverse), *(i for i in rising if i not in values)]
+    missing = [id for id in rising if id not in values]
+    kinds: tuple[list[int], list[int]] = [], []  # numbers sort before texts
+    for id in rising:
+        if id in values:
+            kinds[isinstance(values[id], str)].append(id)
+    for kind in kinds:
+        kind.sort(key=values.__getitem__, reverse=reverse)  # type: ignore[arg-type]
+    return [id for kind in (kinds[::-1] if reverse else kinds) for id in kind] + missing
 
 
 _ORDER: dict[Operator, Callable[[float, float], bool]] = {

@@ -68,10 +68,9 @@ def sort(
     if found == ("id", True):
         values: dict[int, Value] = {id: id for id in ids.tolist()}
     elif found in (("path", True), ("name", True)):
-        by_id = images.hit_fields(connection, ids.tolist())
-        paths = {id: compose(image.path) for id, image in by_id.items()}
+        paths = images.paths(connection, ids.tolist())
         last = found == ("name", True)
-        values = {id: p.rpartition("/")[2] if last else p for id, p in paths.items()}
+        values = {id: compose(p.rpartition("/")[2] if last else p) for id, p in paths}
     else:
         at, held = columns.positions(ids)
         values = smallest_values(columns.column(connection, found), at, held.tolist())

@@ -60,6 +60,12 @@ def hit_fields(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, 
     }
 
 
+def paths(connection: sqlite3.Connection, ids: Iterable[int]) -> Iterator[tuple[int, str]]:
+    """Yield id and path of each image."""
+    for id, path in _rows_of(connection, "id, path FROM images", ids):
+        yield id, decode_image_path(path)
+
+
 def metadata_sources(
     connection: sqlite3.Connection, ids: Iterable[int]
 ) -> dict[int, MetadataSources]:
