@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +16,13 @@ from lookalike.extractors.registry import HASHES
 from lookalike.images.reading import read
 from lookalike.query import Query, QueryImage, Term
 from lookalike.search.stages import stage
-from lookalike.search.word_query import SpaceWords
 from lookalike.stores.interface import Ids, Image, Snapshot, Space
 from lookalike.stores.records import missing_vectors
 from lookalike.vectors.blocks import Floats
 from lookalike.vectors.similarity import normalise
+
+if TYPE_CHECKING:
+    from lookalike.search.word_query import SpaceWords
 
 
 @dataclass(slots=True)

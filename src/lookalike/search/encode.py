@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cache, partial
 from itertools import islice
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,12 +31,14 @@ from lookalike.extractors.regions import RegionExtractor
 from lookalike.query import Embeddings, Term
 from lookalike.search.batch_context import summand
 from lookalike.search.plan import EncodeRequest, QueryPlan, SubQuery, image_task, weighted_mean
-from lookalike.search.word_query import SpaceWords
 from lookalike.stores.interface import Snapshot, Space
 from lookalike.stores.records import IMPORTED
 from lookalike.vectors.similarity import normalise
 from lookalike.workers.limits import Limits
 from lookalike.workers.pool import Pool
+
+if TYPE_CHECKING:
+    from lookalike.search.word_query import SpaceWords
 
 MANY = 8
 """Number of images for which starting a worker on every core (a quarter of a second) pays."""
@@ -287,6 +289,8 @@ class QueryEncoders:
             encoder.close()
 
     def _find_words(self, space: Space) -> SpaceWords:
+        from lookalike.search.word_query import SpaceWords  # most searches have no words
+
         try:
             extractor = self.of(space).extractor
         except LookalikeError as error:

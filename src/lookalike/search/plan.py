@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,18 +22,18 @@ from numpy.typing import NDArray
 from lookalike.errors import UsageError
 from lookalike.extractors.extraction import Task
 from lookalike.extractors.interface import TEXT_IN_IMAGES
-from lookalike.extractors.vocabulary import FILLERS
-from lookalike.extractors.wordnet import fold
 from lookalike.images.metadata.facts import OCR_TEXT
 from lookalike.query import Query, QueryImage, Term
 from lookalike.search.batch_context import BatchContext, ResolvedTerm, find_spaces, summand
-from lookalike.search.word_query import WordScores, search_words
 from lookalike.stores.interface import Ids, Space
 from lookalike.stores.paths import existing_path, image_by_path, unchanged_image
 from lookalike.stores.records import IMPORTED
 from lookalike.stores.text_analysis import TEXT_MATCHES, mentions
 from lookalike.vectors.calibration import MIN_SAMPLE
 from lookalike.vectors.similarity import Similarity
+
+if TYPE_CHECKING:
+    from lookalike.search.word_query import WordScores
 
 CANDIDATES_PER_HIT = 5
 MIN_CANDIDATES = 200
@@ -239,6 +239,9 @@ def _has_caption(context: BatchContext, query: Query, term: Term) -> bool:
 
     Text that was read in images is no caption: a shirt with the word "beach" must not hide all beaches.
     """
+    from lookalike.extractors.vocabulary import FILLERS  # most searches have no words
+    from lookalike.extractors.wordnet import fold
+
     folded = fold(term.text or "").split()
     words = [word for word in folded if word not in FILLERS] or folded
     ids = context.filter_ids(query.where)
@@ -262,6 +265,8 @@ def _by_words(
     context: BatchContext, spaces: Sequence[Space], query: Query, texts: tuple[Term, ...]
 ) -> list[SubQuery]:
     """Return the searches for class words and colours in some of these spaces."""
+    from lookalike.search.word_query import search_words  # most searches have no words
+
     found = search_words([context.words_of(space) for space in spaces], texts)
     return [
         SubQuery(
