@@ -155,7 +155,9 @@ def mentions(text: str, query: str, *, similar: bool = False) -> bool:
             if any(word[at : at + 2] in joined for at in range(max(1, len(word) - 1))):
                 return True
             continue
-        for form in {part for one in (word, _transcribed(unit)) for part in re.findall(_TOKEN, one)}:
+        for form in {
+            part for one in (word, _transcribed(unit)) for part in re.findall(_TOKEN, one)
+        }:
             forms = _singular_and_plural(form)
             if not words.isdisjoint(forms):
                 return True
