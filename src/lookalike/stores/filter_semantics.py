@@ -62,7 +62,7 @@ def sorted_ids(ids: Iterable[int], values: Mapping[int, Value], *, reverse: bool
         if id in values:
             kinds[isinstance(values[id], str)].append(id)
     for kind in kinds:
-        kind.sort(key=values.__getitem__, reverse=reverse)  # type: ignore[arg-type]
+        kind.sort(key=values.__getitem__, reverse=reverse)
     return [id for kind in (kinds[::-1] if reverse else kinds) for id in kind] + missing
 
 
