@@ -68,6 +68,10 @@ def reduced(image: Image.Image) -> Image.Image:
     return image.quantize(256)
 
 
+def dithered(image: Image.Image) -> Image.Image:
+    return image.convert("P")
+
+
 def group_of(folder: Path, *, prefer: tuple[Path, ...] = ()) -> Group:
     with Library.create(folder) as library:
         library.add([folder], extractors=["phash", "dhash"])
@@ -87,6 +91,7 @@ def group_of(folder: Path, *, prefer: tuple[Path, ...] = ()) -> Group:
         ("a.jpg", "b.png", same, "JPEG, from which others were converted"),
         ("a.jpg", "b.bmp", same, "JPEG, from which others were converted"),
         ("a.jpg", "b.png", reduced, "JPEG, from which others were converted"),
+        ("a.jpg", "b.png", dithered, "JPEG, from which others were converted"),
         ("a.jpg", "b.gif", reduced, "JPEG, from which others were converted"),
     ],
 )

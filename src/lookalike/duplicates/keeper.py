@@ -256,6 +256,8 @@ def _has_more_fidelity(one: Candidate, other: Candidate) -> bool:
     Only of the same pixels do they tell that: a lossless file may be an edit of a lossy one.
     """
     edited = one.detail and other.detail and not one.detail.resembles(other.detail)
+    if edited and other.detail and other.detail.reduced:
+        edited = False  # other colors come from the palette
     return not edited and _fidelity(one) > _fidelity(other)
 
 
