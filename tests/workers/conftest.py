@@ -14,7 +14,7 @@ from lookalike.workers import worker_process
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 
-@pytest.fixture(autouse=True, scope="package")
+@pytest.fixture(autouse=True, scope="module")
 def ended_with_their_pool() -> Iterator[None]:
     """End workers with their pool, which is the default."""
     worker_process.keep(0)
