@@ -67,6 +67,8 @@ class Term:
                 "an image is a Path, the bytes of a file, or an array (height, width, 3) of uint8, not "
                 f"a {type(self.image).__name__}; for text write Term(text=…)"
             )
+        if isinstance(self.image, Path) and "\0" in str(self.image):
+            raise UsageError(f"{str(self.image)!r} has a zero byte, as no name of a file has")
         if not self.weight or not abs(self.weight) < 1e6:
             raise UsageError(f"a term's weight is {self.weight}; it must be a number other than 0")
         if self.text is not None and not self.text.strip():

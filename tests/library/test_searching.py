@@ -145,6 +145,7 @@ def test_euclidean_ranks_unit_vectors_as_cosine_does(library: Library, photos: P
     [
         (Query.of(b"x" * 200), "cannot search with the image given: "),
         (Query.of(Path("nowhere.jpg")), "cannot search with nowhere.jpg: "),
+        (Query.of(Path("x" * 300)), "there is no such file"),
         (
             Query.of(b"x", extractor="phash"),
             "no vectors of phash, only of histogram, pixels; .*--extractor phash",

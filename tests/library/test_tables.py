@@ -94,9 +94,11 @@ def column(
         (["(1,000.50)", "($3)", "4"], ",", ["(1,000.50)", "($3)", "4"], "'($3)', and the rows before"),
         (["(1,000.50)", "-2.5", "4"], ",", [-1000.5, -2.5, 4], "'(1,000.50)' is -1000.5"),
         (["1.200,-", "980,-"], ";", [1200, 980], "'1.200,-' is 1200"),
-        (["(1)", "(2)"], ",", ["(1)", "(2)"], None),
+        (["($3)", "$4"], ",", [-3, 4], "'($3)' is -3"),
+        (["(1)", "(4.8)", "(500 ml)"], ",", ["(1)", "(4.8)", "(500 ml)"], None),
+        (["1.2.10", "10-20-30"], ",", ["1.2.10", "10-20-30"], None),
         (["05/01/2024", "12/31/2024"], ",", ["05/01/2024", "12/31/2024"], "not the year first"),
-        (["2024-05-01 08:00:00+00", "0000-00-00"], ",", ["2024-05-01T08:00:00+00:00", None], None),
+        (["2024-05-01 08:00:00+00", "0000-00-00 00:00:00.000"], ",", ["2024-05-01T08:00:00+00:00", None], None),
         (["\\N", "5"], "\t", [None, 5], None),
     ],
 )  # fmt: skip
@@ -284,7 +286,10 @@ def test_images_are_found_by_all_ways_to_write_their_paths(tmp_path: Path) -> No
         "trip/../trip//x.jpg ",
         "elsewhere.jpg",
         (folder / composed[6]).as_uri(),
-        f"file:///C:/anna/photos/{composed[6]}",
+        f"FILE:///C:/anna/photos/{composed[6]}",
+        f"file:{composed[6]}#x",
+        "file://[x/2.jpg",
+        "file:///a%00b.jpg",
     ]
     (folder / "t.csv").write_text(
         "path,n\n" + "".join(f"{r},{n}\n" for n, r in enumerate(rows)), "utf-8"
@@ -292,7 +297,7 @@ def test_images_are_found_by_all_ways_to_write_their_paths(tmp_path: Path) -> No
     with Library.create(folder) as library:
         options = IndexOptions(workers=1, metadata=folder / "t.csv")
         report = library.add([folder], extractors=["histogram"], options=options)
-        assert (report.described, report.unmatched_rows, report.repeated_rows) == (9, 1, 2)
+        assert (report.described, report.unmatched_rows, report.repeated_rows) == (9, 4, 2)
         assert report.unmatched_example == "elsewhere.jpg"
         said = [metadata(library)[name]["n"] for name in names]
         assert said == [0, 1, 2, 3, 4, 5, [6, 10, 11], 7, 8]

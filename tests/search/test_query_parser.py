@@ -96,6 +96,7 @@ def test_invalid_words_are_an_error_of_one_line(words: list[str], message: str) 
         (lambda: Query((Term(SHOE),), diversity=-0.1), "diversity must be between 0 and 1"),
         (lambda: Query((Term(SHOE),), fusion="votes"), "fusion is scores or ranks"),  # type: ignore[arg-type]
         (lambda: Query((Term(SHOE),), min_relevance="good"), "min_relevance is weak or plausible"),  # type: ignore[arg-type]
+        (lambda: Term(Path("x\0y")), "zero byte"),
         (lambda: Term(SHOE, text="red"), "a term is an image"),
         (lambda: Term(SHOE, weight=float("nan")), "a number other than 0"),
         (lambda: Term(SHOE, region=(0, 0, 0, 1)), "a region is X,Y,WIDTH,HEIGHT"),

@@ -55,6 +55,7 @@ def test_a_judge_gets_queries_until_all_are_judged(
 
 def test_a_judgement_can_be_undone(browser: TestClient, judging: JudgementFile) -> None:
     assert browser.post("/api/judging/undo", json={}).status_code == 409
+    assert browser.put("/api/judging/undo").status_code == 405
     pool = judging.pools[0]
     body = {"query": pool.query, "image": pool.images[0], "relevant": False}
     browser.post("/api/judging/judgements", json=body)

@@ -105,6 +105,7 @@ def test_only_chosen_images_are_found(album: Store) -> None:
     [
         'a "b OR', "red AND", "NEAR(red shoe)", "caption:red", "red*", "^red", "-red", "(((", '"', "'",
         "* OR *", "", "   ", "!?", "{caption} : red", "\x00", "\ud800", "red\x00shoe", "a" * 200_000,
+        "ʻ", "red ʼ shoe", "5 ʹ", "ʻ-ʻ",
     ],
 )  # fmt: skip
 def test_text_is_never_syntax(album: Store, words: str) -> None:

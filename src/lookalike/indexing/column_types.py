@@ -27,10 +27,8 @@ Cell: TypeAlias = str | int | float | bool | None
 MISSING = frozenset({"", "NaN", "nan", "NULL", "null", "None", "<NA>", "NaT", "\\N"})
 """Cells without a value, in every column."""
 
-MISSING_IN_TYPED = frozenset(
-    {"na", "n/a", "#n/a", "nil", "-", "–", "—", "0000-00-00", "0000-00-00 00:00:00"}
-)
-"""Further ones, in lower case, in columns that are not text."""
+MISSING_IN_TYPED = frozenset({"na", "n/a", "#n/a", "nil", "-", "–", "—"})
+"""Further ones, in lower case, in columns that are not text; and MySQL's dates 0000-00-00."""
 
 BOOLEANS = {
     word: value
@@ -39,7 +37,7 @@ BOOLEANS = {
 }
 
 # Dates in another order, which no filter compares as dates.
-_OTHER_DATE = re.compile(r"\d{1,2}([./-])\d{1,2}\1(?:\d\d){1,2}(?:,? \d.*)?")
+_OTHER_DATE = re.compile(r"\d{1,2}(?:([./-])\d{1,2}\1\d{4}|/\d{1,2}/\d\d)(?:,? \d.*)?")
 
 CLEARLY_TEXT = 1000
 """Cells after which a column with hardly anything but texts is looked at no further."""
@@ -72,7 +70,7 @@ class Column:
     def add(self, row: int, cell: str) -> None:
         """Take the next cell."""
         text = cell.strip()
-        if text in MISSING or text.casefold() in MISSING_IN_TYPED:
+        if _is_missing(text):
             return
         self.filled += 1
         if self.filled > CLEARLY_TEXT and self.counts.total() * 10 < self.filled:
@@ -214,7 +212,7 @@ def _text(cell: str) -> Cell:
 
 def _is_missing(cell: str) -> bool:
     text = cell.strip()
-    return text in MISSING or text.casefold() in MISSING_IN_TYPED
+    return text in MISSING or text.casefold() in MISSING_IN_TYPED or text.startswith("0000-00-00")
 
 
 def shortened(text: str) -> str:

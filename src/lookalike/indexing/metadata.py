@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path, PureWindowsPath
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from lookalike.indexing.tables import CheckedTable, path_key
 from lookalike.stores.interface import Root, Snapshot, Store, Writer
@@ -17,6 +18,8 @@ from lookalike.stores.paths import spellings
 from lookalike.stores.text_analysis import compose
 
 CHUNK = 900  # rows per transaction
+
+_FILE_URL = re.compile("file:(//[^/]*)?", re.IGNORECASE)
 
 MAX_LOOKED_UP = 100_000
 """Rows without an image whose paths are compared once more, without regard to upper and lower case."""
@@ -169,8 +172,10 @@ class Places:
     def _other_places(self, path: str, root: Root) -> list[str]:
         """Return where an image may be below a root, in all spellings of its path."""
         plain = path.strip().replace("\\", "/")
-        if plain.startswith("file:"):
-            plain = unquote(urlsplit(plain).path)
+        if found := _FILE_URL.match(plain):
+            plain = unquote(plain[found.end() :])
+            if "\0" in plain:
+                return []
         places = [relative(base / one, root.path) for base in self._bases for one in (plain, path)]
         if Path(plain).is_absolute():
             places.append(relative(self._resolve(plain), root.path))

@@ -34,8 +34,8 @@ _NUMBER = re.compile(
 _EXPONENT = r"(?:[eE][-+]\d+)?"
 PLAIN = re.compile(rf"-?(?:0|[1-9]\d*)(?:\.\d+(?:[eE][-+]?\d+)?|{_EXPONENT})?")
 
-# Amounts below zero, of accountants; "(12)" is rather the number of something.
-_BRACKETED = re.compile(r"\((?=.*[^\d)])([^()+−-]+)\)")
+# Amounts of money below zero, as accountants write them; "(12)" and "(4.8)" are rather counts and ratings.
+_BRACKETED = re.compile(r"\(([^()+−-]*(?:[.,]\d\d|[€$£¥₹][^()+−-]*))\)")
 _NO_CENTS = re.compile(r"(?<=\d)([.,])[-–—](?=\Z|\s)")  # 1.200,-
 _GROUPED = re.compile(r"-?[1-9]\d{0,2}\.\d{3}")
 

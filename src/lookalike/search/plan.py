@@ -418,3 +418,5 @@ def _exists(path: Path) -> bool:
         return path.exists()
     except PermissionError:  # reading it will say so
         return True
+    except OSError:  # too long a name
+        return False

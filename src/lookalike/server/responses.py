@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Match
+from starlette.routing import Match, Route
 
 from lookalike.errors import (
     ImageError,
@@ -195,8 +195,10 @@ async def handle_error(request: Request, error: Exception) -> Response:
         message = _MESSAGES.get(status, str(error.detail).rstrip(".").lower())
         headers = dict(error.headers or {})
         if status == 405:  # Starlette names the methods of one of several routes
-            at = [one for one in request.app.routes if one.matches(request.scope)[0] != Match.NONE]
-            headers["Allow"] = ", ".join(sorted({name for one in at for name in one.methods}))
+            routes = (one for one in request.app.routes if isinstance(one, Route))
+            at = [one for one in routes if one.matches(request.scope)[0] != Match.NONE]
+            if methods := {name for one in at for name in one.methods or ()}:
+                headers["Allow"] = ", ".join(sorted(methods))
         return error_response(HTTPError(status, message, headers))
     log.error("a request failed", exc_info=error)
     return error_response(HTTPError(500, "internal error; the server's log says more"))

@@ -92,7 +92,8 @@ def tokens(text: str) -> list[str]:
     found = re.findall(_TOKEN, _fold_marks(folded))
     if _TRANSCRIBED.search(folded):
         words = re.findall(_TOKEN, folded)
-        found += [_transcribed(word) for word in words if _TRANSCRIBED.search(word)]
+        transcribed = (_transcribed(word) for word in words if _TRANSCRIBED.search(word))
+        found += filter(None, transcribed)
     return found
 
 
@@ -210,7 +211,8 @@ def _exact(text: str) -> Iterator[Phrase]:
             continue
         for word in dict.fromkeys((_fold_marks(unit), _transcribed(unit))):
             parts = tuple(re.findall(_TOKEN, word))
-            yield parts
+            if parts:
+                yield parts
             if len(parts) == 1:
                 yield from ((form,) for form in _singular_and_plural(parts[0]))
             if with_unit := _WITH_UNIT.fullmatch(word):
