@@ -136,3 +136,13 @@ def test_the_command_shows_the_pairs(library: Library, photos: Path, tmp_path: P
     as_json = json.loads(CliRunner().invoke(program, [*arguments, "--format", "json"]).stdout)
     assert as_json["measures"] == ["color", "shape"]
     assert len(as_json["only"]["shape"]) > 0
+    twice = CliRunner().invoke(program, [*arguments, "--library", str(photos)])
+    assert twice.exit_code == 2 and "name the library once" in twice.output
+    nowhere = {"LOOKALIKE_LIBRARY": str(tmp_path / "nowhere")}
+    named = CliRunner().invoke(program, [*arguments, "--format", "json"], env=nowhere)
+    assert json.loads(named.stdout) == as_json
+
+
+def test_an_id_that_no_image_has_is_named(library: Library, photos: Path) -> None:
+    result = CliRunner().invoke(program, ["explain", "id:9999", "--library", str(photos)])
+    assert "the library has no image with the id 9999" in result.stderr

@@ -53,7 +53,8 @@ def command(
     from lookalike.images.jpeg import decode_jpeg
 
     figure = out or (None if format_ == "json" else Path("gap.png"))
-    with open_library.open_library(library or folder, read_only=False) as opened:
+    named = parameters.library_or_folder(ctx, library, folder)
+    with open_library.open_library(named, read_only=False) as opened:
         found = find_gap(opened, extractor, versus, pairs=pairs)
         ids = [image.id for side in found.only for p in side for image in (p.first, p.second)]
         thumbnails = opened.thumbnails.many(ids, _SIDE) if figure is not None else ()

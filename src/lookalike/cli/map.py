@@ -55,7 +55,9 @@ if TYPE_CHECKING:
 @parameters.format_options(
     "table", "json", description="Output on stdout: the report, or the whole map as data."
 )
+@click.pass_context
 def command(
+    ctx: click.Context,
     folder: Path | None,
     out: Path,
     extractor: str | None,
@@ -77,8 +79,9 @@ def command(
     from lookalike.embedding_map.build import build_map
     from lookalike.embedding_map.sprites import pack_sprites
 
+    named = parameters.library_or_folder(ctx, library, folder)
     # Writable if possible, so that the thumbnails are stored for later.
-    with open_library.open_library(library or folder, read_only=False) as opened:
+    with open_library.open_library(named, read_only=False) as opened:
         with ProgressBar("Layout", unit="iterations") as bar:
             found = build_map(
                 opened,

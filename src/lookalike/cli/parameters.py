@@ -121,6 +121,16 @@ def names_library(ctx: click.Context) -> bool:
     return ctx.get_parameter_source("library") is ParameterSource.COMMANDLINE
 
 
+def library_or_folder(
+    ctx: click.Context, library: LibraryName | None, folder: Path | None
+) -> LibraryName | None:
+    """Return the library that a command was given by --library or by FOLDER, which counts before the
+    environment."""
+    if folder is not None and names_library(ctx):
+        raise click.UsageError("name the library once: by FOLDER or by --library")
+    return folder or library
+
+
 def _use_models(ctx: click.Context, _: click.Parameter, folder: Path | None) -> None:
     """Set the folder for this run and for the processes that it starts."""
     if folder is None:

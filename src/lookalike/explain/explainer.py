@@ -106,6 +106,8 @@ class Explainer:
         if isinstance(image, Path) and self._library is not None and not image.exists():
             with self._library.snapshot() as snapshot:
                 known = image_by_path(snapshot, image)
+            if known is None and str(image).startswith("id:"):
+                raise UsageError(f"the library has no image with the id {str(image)[3:]}")
             return image if known is None else self._resolve(known.id)
         if not isinstance(image, int):
             return image
