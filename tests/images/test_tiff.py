@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import tracemalloc
 from typing import Any
 
 import cv2
@@ -15,6 +17,7 @@ from tests.images.image_builders import motif
 
 from lookalike.errors import ImageError, Outcome
 from lookalike.images.decode import decode, decode_frame
+from lookalike.images.decode_errors import ends_early
 from lookalike.images.pixel_spec import Pixels, PixelSpec
 
 GREY = np.asarray(Image.fromarray(motif()).convert("L"))
@@ -83,10 +86,16 @@ def test_alpha_is_composited_whether_colors_are_multiplied_by_it_or_not(
     alpha = np.tile(np.linspace(60, 255, motif().shape[1]).astype(np.uint8), (motif().shape[0], 1))
     share = alpha[:, :, None] / 255
     expected = np.rint(image * share + 255 * (1 - share))
-    for name, colors in (("unassalpha", image), ("assocalpha", np.rint(image * share))):
-        layers = scaled(np.dstack([colors, alpha]).astype(np.uint8), kind)
+    multiplied, infrared = np.rint(image * share), GREY
+    for names, channels in (
+        (["unassalpha"], [image, alpha]),
+        (["assocalpha"], [multiplied, alpha]),
+        (["unspecified", "unassalpha"], [image, infrared, alpha]),
+        (["assocalpha", "unspecified"], [multiplied, alpha, infrared]),
+    ):
+        layers = scaled(np.dstack(channels).astype(np.uint8), kind)
         layers = np.moveaxis(layers, -1, 0) if planar == "separate" else layers
-        data = tiff(layers, photometric, planarconfig=planar, extrasamples=[name])
+        data = tiff(layers, photometric, planarconfig=planar, extrasamples=names)
         assert_shows(data, expected if photometric == "rgb" else expected[:, :, 0], 4)
 
 
@@ -146,6 +155,8 @@ def test_12_bits_in_16_are_bright_in_png_as_in_tiff(channels: int) -> None:
 def test_of_many_channels_the_first_ones_are_shown(tile: tuple[int, int] | None) -> None:
     bands = np.dstack([scaled(motif(), "uint16"), scaled(GREY, "uint16"), scaled(GREY, "uint16")])
     assert_shows(tiff(bands, "rgb", tile=tile, extrasamples=["unspecified"] * 2), motif())
+    grey = tiff(bands[:, :, ::-1][:, :, :3], planarconfig="contig", tile=tile)
+    assert_shows(grey, GREY)
     predicted = tiff(bands, "rgb", compression="zlib", predictor=True, extrasamples=[0, 0])
     with pytest.raises(ImageError, match="5 channels of 16 bits") as caught:
         pixels_of(predicted)
@@ -157,6 +168,29 @@ def test_a_raster_that_ends_early_is_truncated(kind: str) -> None:
     data = tiff(scaled(GREY, kind))
     with pytest.raises(ImageError) as caught:
         pixels_of(data[: len(data) * 2 // 3])
+    assert caught.value.outcome is Outcome.TRUNCATED
+
+
+@pytest.mark.parametrize("kind", ["tiff", "raw"])
+def test_tags_that_all_have_the_whole_file_as_their_value_are_not_read(kind: str) -> None:
+    size, tags = 1 << 20, [*range(256, 340), *[273, 279] * 40]
+    values = [(tag, 4, *((1, 9) if tag < 258 else (size // 4 - 999, 3000))) for tag in tags]
+    entries = b"".join(struct.pack("<HHII", *value) for value in values)
+    data = (b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries).ljust(size, b"\0")
+    tracemalloc.start()
+    try:
+        ends_early(kind, data)
+        with pytest.raises(ImageError):
+            decode(data, specs=())
+        assert tracemalloc.get_traced_memory()[1] < 20 * size
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("offset", [1 << 62, (1 << 64) - 1])
+def test_a_big_tiff_whose_first_directory_lies_beyond_the_end_is_truncated(offset: int) -> None:
+    with pytest.raises(ImageError) as caught:
+        pixels_of(b"II+\0\x08\0\0\0" + struct.pack("<Q", offset) + bytes(99))
     assert caught.value.outcome is Outcome.TRUNCATED
 
 

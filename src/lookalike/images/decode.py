@@ -224,10 +224,8 @@ def _decode_tiff(data: bytes, specs: Sequence[PixelSpec], limits: Limits, page: 
         if not info.is_numeric:
             decoded = _decode_pillow(data, "tiff", specs, limits)
             return Decoded(decoded.pixels, replace(decoded.facts, frames=info.pages), further)
-    except (
-        OSError,
-        ValueError,
-    ) as error:  # also what Pillow cannot identify, and raw modes it lacks
+    except (OSError, ValueError) as error:
+        # Pillow cannot identify the file, or lacks the mode of its pixels: OpenCV may read it.
         if info.ends_early or not info.is_rgb:
             raise
         failure = error

@@ -6,10 +6,11 @@ import struct
 from contextlib import suppress
 
 from lookalike.errors import ImageError, Outcome
+from lookalike.images.tiff import PLACES, DirectoryReader
+from lookalike.images.tiff import ends_early as tiff_ends_early
 
 _UNSUPPORTED_PHRASES = ("unsupported", "not supported", "unknown pixel mode", "cannot handle")
 _TRUNCATED_PHRASES = ("truncated", "premature end", "end of file", "end-of-file", "unexpected end")
-_WHOLE_NUMBERS = {3: ("H", 2), 4: ("I", 4), 13: ("I", 4)}
 
 MAX_DIRECTORIES = 32
 """Directories of a raw file that are looked at."""
@@ -105,14 +106,9 @@ def _boxes_end_early(data: bytes) -> bool:
 
 
 def _tiff_ends_early(data: bytes) -> bool:
-    """Return whether the first directory of a classic TIFF, or a strip or tile, lies beyond the end."""
-    order = "<" if data[:2] == b"II" else ">"
-    if struct.unpack_from(order + "H", data, 2)[0] != 42:
-        return False
-    start = struct.unpack_from(order + "I", data, 4)[0]
-    tags, _ = _numbers_of(data, order, start, whole=True)
-    starts, sizes = tags.get(273) or tags.get(324, ()), tags.get(279) or tags.get(325, ())
-    return any(a + b > len(data) for a, b in zip(starts, sizes, strict=False))
+    """Return whether the first directory, or a strip or tile, lies beyond the end."""
+    reader = DirectoryReader(data)
+    return tiff_ends_early(reader.directory(reader.first(), PLACES, whole=True)[0], len(data))
 
 
 def raw_is_cut(data: bytes) -> bool:
@@ -131,43 +127,17 @@ def _raw_ends_early(data: bytes, missing: float = 0.5) -> bool:
         return _boxes_end_early(data)
     if data[:2] not in (b"II", b"MM") or data[6:10] == b"HEAP":
         return False
-    order = "<" if data[:2] == b"II" else ">"
-    waiting = [struct.unpack_from(order + "I", data, 4)[0]]
+    # Panasonic has the place of the raw data in a tag of its own.
+    starts_tag = 280 if data[2:4] == b"U\x00" else 273
+    reader = DirectoryReader(data)
+    waiting = [reader.first()]
     for start in waiting:
-        tags, following = _numbers_of(data, order, start)
+        tags, following = reader.directory(start, PLACES | {280, 330})
         waiting += [one for one in (*tags.get(330, ()), following) if one and one not in waiting]
         del waiting[MAX_DIRECTORIES:]
-        starts, sizes = tags.get(273) or tags.get(324, ()), tags.get(279) or tags.get(325, ())
-        if data[2:4] == b"U\x00":  # Panasonic has the place of the raw data in a tag of its own
-            starts = tags.get(280, ())
-        ends = (at + size * (1 - missing) for at, size in zip(starts, sizes, strict=False))
-        if any(end > len(data) for end in ends):
+        if tiff_ends_early(tags, len(data), missing=missing, starts_tag=starts_tag):
             return True
     return False
-
-
-def _numbers_of(
-    data: bytes, order: str, start: int, *, whole: bool = False
-) -> tuple[dict[int, tuple[int, ...]], int]:
-    """Return the whole numbers in a directory of a TIFF by tag, and where the next directory is.
-
-    whole  raise struct.error where the places or sizes of strips or tiles lie beyond the end
-    """
-    found = {}
-    count = struct.unpack_from(order + "H", data, start)[0]
-    end = start + 2 + 12 * count
-    for at in range(start + 2, end, 12):
-        tag, kind, length = struct.unpack_from(order + "HHI", data, at)
-        if kind not in _WHOLE_NUMBERS or not 0 < length <= len(data):
-            continue
-        code, width = _WHOLE_NUMBERS[kind]
-        where = at + 8 if length * width <= 4 else struct.unpack_from(order + "I", data, at + 8)[0]
-        try:
-            found[tag] = struct.unpack_from(f"{order}{length}{code}", data, where)
-        except struct.error:
-            if whole and tag in (273, 279, 324, 325):
-                raise
-    return found, struct.unpack_from(order + "I", data, end)[0] if end + 4 <= len(data) else 0
 
 
 _CHECKS = {

@@ -8,7 +8,7 @@ they are (see `numbers`).
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -24,17 +24,25 @@ if TYPE_CHECKING:
 MAX_PAGES = 100_000
 """Directories that are followed at most: a damaged chain may lead back into itself."""
 
-# Format characters of `struct` by TIFF type; RATIONAL (5, 10) is not read.
-_TYPES = {1: "B", 2: "s", 3: "H", 4: "I", 6: "b", 7: "s", 8: "h", 9: "i", 11: "f", 12: "d"} | {
-    16: "Q",
-    17: "q",
-    18: "Q",
-}
+MAX_NUMBERS = 1 << 17
+"""Numbers of one tag that are read at most: in a hostile file, each tag may have all of it as its value."""
+
+# Format characters of `struct` by TIFF type: of whole numbers, and of blocks of bytes.
+_NUMBERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
+_BYTES = {1: "s", 2: "s", 6: "s", 7: "s"}
 
 _SUBFILE, _BITS, _PHOTOMETRIC, _STRIPS, _ORIENTATION, _SAMPLES = 254, 258, 262, 273, 274, 277
 _STRIP_SIZES, _TILES, _TILE_SIZES, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 279, 324, 325, 338, 339
-_PLANAR, _IGNORED, _WIDTH, _PREDICTOR, _TILE_WIDTH = 284, 337, 256, 317, 322
+_PLANAR, _IGNORED, _WIDTH, _HEIGHT, _PREDICTOR, _TILE_WIDTH = 284, 337, 256, 257, 317, 322
 _PROFILE, _XMP, _IPTC, _NO_DATA = 34675, 700, 33723, 42113
+
+_BLOCKS = frozenset({_PROFILE, _XMP, _IPTC, _NO_DATA})
+PLACES = frozenset({_STRIPS, _STRIP_SIZES, _TILES, _TILE_SIZES})
+"""Tags with the places and sizes of strips and tiles."""
+
+_INFO = PLACES | _BLOCKS | {
+    _BITS, _PHOTOMETRIC, _ORIENTATION, _SAMPLES, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _PLANAR, _WIDTH, _HEIGHT
+}  # fmt: skip
 
 _REDUCED_OR_MASK = 1 | 4
 
@@ -55,8 +63,10 @@ class TiffInfo:
     bits           per sample of the first channel
     sample_format  UNSIGNED, SIGNED or FLOAT
     samples        channels, alpha included
+    colors         the first channels, which are shown: 3 for RGB, else 1
     planes         tags of each channel as an image of its own, where channels are stored one after another
     alpha          NO_ALPHA, ASSOCIATED (colors are multiplied by it) or UNASSOCIATED
+    alpha_at       which channel is alpha, from 0; other extra channels (near infrared) may precede it
     no_data        the value that stands for "no data" (GDAL), NaN included; None if there is none
     pages          images in the file, without reduced copies and masks
     ends_early     a strip or tile of the first image lies beyond the end of the file
@@ -68,10 +78,12 @@ class TiffInfo:
     bits: int
     sample_format: int
     samples: int
+    colors: int
     photometric: int
     orientation: int
     planes: tuple[Mapping[int, Sequence[int]], ...]
     alpha: int
+    alpha_at: int
     no_data: float | None
     pages: int
     ends_early: bool
@@ -93,7 +105,7 @@ class TiffInfo:
         return (wide or multiplied) and self.photometric <= _RGB
 
 
-class _Reader:
+class DirectoryReader:
     """Reads the directories of classic TIFF and BigTIFF. Raises struct.error beyond the end."""
 
     def __init__(self, data: bytes) -> None:
@@ -107,51 +119,76 @@ class _Reader:
 
     def first(self) -> int:
         """Return where the first directory begins."""
-        return int(struct.unpack_from(self.order + self.offset, self.data, 8 if self.big else 4)[0])
+        return int(self._unpack(self.offset, 8 if self.big else 4)[0])
 
-    def directory(self, start: int) -> tuple[dict[int, tuple[Any, ...]], int]:
-        """Return values by tag, and where the next directory begins (0: there is none)."""
-        (entries,) = struct.unpack_from(self.order + self.count, self.data, start)
+    def directory(
+        self, start: int, wanted: Collection[int], *, most: int = MAX_NUMBERS, whole: bool = False
+    ) -> tuple[dict[int, tuple[Any, ...]], int]:
+        """Return the values of the wanted tags, and where the next directory begins (0: there is none).
+
+        Those that lie beyond the end, and those of more than `most` numbers, are left out.
+
+        whole  raise struct.error where a value lies beyond the end
+        """
+        (entries,) = self._unpack(self.count, start)
         start += struct.calcsize("<" + self.count)
         found: dict[int, tuple[Any, ...]] = {}
         for at in range(start, start + min(entries, 4096) * self.size, self.size):
-            tag, kind, length = struct.unpack_from(self.order + self.entry, self.data, at)
-            if kind in _TYPES and length <= len(self.data):
-                value = self._values(at + self.size - self.inline, _TYPES[kind], length)
-                if value is not None:
-                    found.setdefault(tag, value)
+            tag, kind, length = self._unpack(self.entry, at)
+            code = (_BYTES if tag in _BLOCKS else _NUMBERS).get(kind)
+            if tag not in wanted or tag in found or code is None:
+                continue
+            if length <= (len(self.data) if code == "s" else most):
+                try:
+                    found[tag] = self._values(at + self.size - self.inline, code, length)
+                except struct.error:
+                    if whole:
+                        raise
         end = start + entries * self.size
         following = self.data[end : end + self.inline]
         return found, int.from_bytes(following, "little" if self.order == "<" else "big")
 
-    def _values(self, at: int, kind: str, length: int) -> tuple[Any, ...] | None:
-        form = f"{self.order}{length}{kind}"
-        if struct.calcsize(form) > self.inline:
-            (at,) = struct.unpack_from(self.order + self.offset, self.data, at)
-        try:
-            return struct.unpack_from(form, self.data, at)
-        except struct.error:
-            return None
+    def _values(self, at: int, kind: str, length: int) -> tuple[Any, ...]:
+        form = f"{length}{kind}"
+        if struct.calcsize("<" + form) > self.inline:
+            (at,) = self._unpack(self.offset, at)
+        return self._unpack(form, at)
+
+    def _unpack(self, form: str, at: int) -> tuple[Any, ...]:
+        if at > len(self.data):  # offsets of BigTIFF may be larger than `struct` takes
+            raise struct.error("beyond the end")
+        return struct.unpack_from(self.order + form, self.data, at)
 
 
 def read_info(data: bytes) -> TiffInfo:
     """Return what the directories say. Raises struct.error if the first one cannot be read."""
-    reader = _Reader(data)
-    tags, _ = reader.directory(reader.first())
-    bits = tags.get(_BITS, (1,))
+    reader = DirectoryReader(data)
+    tags, _ = reader.directory(reader.first(), _INFO)
+    bits = tags.get(_BITS) or (1,)
+    photometric, samples = _first(tags, _PHOTOMETRIC, 1), _first(tags, _SAMPLES, 1)
+    colors = 3 if photometric == _RGB and samples >= 3 else 1
+    extra = tags.get(_EXTRA_SAMPLES, ())
+    alphas = [
+        (at, kind)
+        for at, kind in enumerate(extra, samples - len(extra))
+        if at >= colors and kind in (ASSOCIATED, UNASSOCIATED)
+    ]
+    alpha_at, alpha = alphas[0] if alphas else (0, NO_ALPHA)
     return TiffInfo(
         width=_first(tags, _WIDTH, 0),
-        height=_first(tags, 257, 0),
+        height=_first(tags, _HEIGHT, 0),
         bits=int(bits[0]),
         sample_format=_first(tags, _SAMPLE_FORMAT, UNSIGNED),
-        samples=_first(tags, _SAMPLES, 1),
-        photometric=_first(tags, _PHOTOMETRIC, 1),
+        samples=samples,
+        colors=colors,
+        photometric=photometric,
         orientation=_first(tags, _ORIENTATION, 1),
         planes=_planes(tags),
-        alpha=next((kind for kind in tags.get(_EXTRA_SAMPLES, ()) if kind in (1, 2)), NO_ALPHA),
+        alpha=alpha,
+        alpha_at=alpha_at,
         no_data=_no_data(tags),
         pages=sum(1 for _ in _pages(reader)),
-        ends_early=_ends_early(tags, len(data)),
+        ends_early=ends_early(tags, len(data)),
         profile=_block(tags.get(_PROFILE)),
         xmp=_block(tags.get(_XMP)),
         iptc=_block(tags.get(_IPTC)),
@@ -159,15 +196,7 @@ def read_info(data: bytes) -> TiffInfo:
 
 
 def _block(value: tuple[Any, ...] | None) -> bytes:
-    """Return a value that is a block of bytes, in any of the types that programs give it."""
-    if not value:
-        return b""
-    if isinstance(value[0], bytes):
-        return value[0]
-    try:
-        return bytes(value)
-    except (TypeError, ValueError):
-        return b""
+    return value[0] if value else b""
 
 
 def _first(tags: Mapping[int, tuple[Any, ...]], tag: int, default: int) -> int:
@@ -182,13 +211,13 @@ def _no_data(tags: Mapping[int, tuple[Any, ...]]) -> float | None:
         return None
 
 
-def _pages(reader: _Reader) -> Iterator[int]:
+def _pages(reader: DirectoryReader) -> Iterator[int]:
     """Yield where the directory of each image begins; pyramids and masks are none, unless they come first."""
     seen: set[int] = set()
     start = reader.first()
     while start and start not in seen and len(seen) < MAX_PAGES:
         try:
-            tags, following = reader.directory(start)
+            tags, following = reader.directory(start, {_SUBFILE}, most=1)
         except struct.error:
             break
         if not seen or not _first(tags, _SUBFILE, 0) & _REDUCED_OR_MASK:
@@ -199,7 +228,7 @@ def _pages(reader: _Reader) -> Iterator[int]:
 
 def at_page(data: bytes, number: int) -> bytes:
     """Return a TIFF whose first image is that page of another. IndexError if it has no such page."""
-    reader = _Reader(data)
+    reader = DirectoryReader(data)
     start = next(islice(_pages(reader), number, None), None)
     if start is None:
         raise IndexError(number)
@@ -208,16 +237,22 @@ def at_page(data: bytes, number: int) -> bytes:
     return data[:at] + offset + data[at + len(offset) :]
 
 
-def _ends_early(tags: Mapping[int, tuple[Any, ...]], size: int) -> bool:
-    starts = tags.get(_STRIPS) or tags.get(_TILES) or ()
+def ends_early(
+    tags: Mapping[int, tuple[Any, ...]], size: int, *, missing: float = 0, starts_tag: int = _STRIPS
+) -> bool:
+    """Return whether a file of that size lacks more than a share of a strip or tile of a directory.
+
+    starts_tag  where the places of strips are
+    """
+    starts = tags.get(starts_tag) or tags.get(_TILES) or ()
     sizes = tags.get(_STRIP_SIZES) or tags.get(_TILE_SIZES) or ()
-    return any(a + b > size for a, b in zip(starts, sizes, strict=False))
+    return any(a + b * (1 - missing) > size for a, b in zip(starts, sizes, strict=False))
 
 
 def _planes(tags: Mapping[int, tuple[Any, ...]]) -> tuple[Mapping[int, Sequence[int]], ...]:
     """Return, for channels stored one after another, the tags of grey images that each hold one of them."""
     samples = _first(tags, _SAMPLES, 1)
-    if _first(tags, _PLANAR, 1) != 2 or samples < 2:
+    if _first(tags, _PLANAR, 1) != 2 or not 1 < samples < 1 << 16:
         return ()
     grey = {
         _PHOTOMETRIC: [1],
@@ -238,13 +273,12 @@ def _planes(tags: Mapping[int, tuple[Any, ...]]) -> tuple[Mapping[int, Sequence[
 
 def decode_numeric(data: bytes, info: TiffInfo) -> Image.Image:
     """Return the first image in 8 bits. NotImplementedError for kinds that OpenCV does not know."""
-    colors = 3 if info.photometric == _RGB and info.samples >= 3 else 1
-    count = colors + 1 if info.alpha else colors
+    shown = [*range(info.colors), *([info.alpha_at] if info.alpha else ())]
     if info.planes:
         # OpenCV mixes up the planes of more than 8 bits.
-        numbers = np.dstack([_numbers(data, info, plane) for plane in info.planes[:count]])
-    elif info.samples == 2 or info.samples > 4:
-        numbers = _interleaved(data, info)[:, :, :count]
+        numbers = np.dstack([_numbers(data, info, info.planes[channel]) for channel in shown])
+    elif info.samples > (4 if info.colors == 3 else 1):
+        numbers = _interleaved(data, info)[:, :, shown]
     else:
         numbers = _numbers(data, info, {})
     # libtiff itself turns 8 bits the right way round.
@@ -277,8 +311,8 @@ def _numbers(data: bytes, info: TiffInfo, tags: Mapping[int, Sequence[int]]) -> 
 def _interleaved(data: bytes, info: TiffInfo) -> NDArray[Any]:
     """Return the numbers (h, w, channels) of channels that OpenCV does not know together, which are read as a
     grey image of as many times the width."""
-    reader = _Reader(data)
-    tags, _ = reader.directory(reader.first())
+    reader = DirectoryReader(data)
+    tags, _ = reader.directory(reader.first(), {_PREDICTOR, _TILE_WIDTH})
     width = info.width * info.samples
     if _first(tags, _PREDICTOR, 1) != 1 or width >= 1 << 16:
         raise NotImplementedError(f"{info.samples} channels of {info.bits} bits")
@@ -291,21 +325,22 @@ def _interleaved(data: bytes, info: TiffInfo) -> NDArray[Any]:
 def _with_tags(data: bytes, tags: Mapping[int, Sequence[int]]) -> bytes:
     """Return a TIFF in whose first directory these tags, where they are present, have other values.
 
-    Extra samples are dropped where there is one sample.
+    Extra samples are dropped where there is one sample. Of a tag that is there twice, the first counts.
     """
-    reader = _Reader(data)
+    tags, is_single = dict(tags), tags.get(_SAMPLES) == [1]
+    reader = DirectoryReader(data)
     start = reader.first()
     (entries,) = struct.unpack_from(reader.order + reader.count, data, start)
     start += struct.calcsize("<" + reader.count)
     patched = bytearray(data)
     for at in range(start, start + min(entries, 4096) * reader.size, reader.size):
         tag, kind, _ = struct.unpack_from(reader.order + reader.entry, data, at)
-        if tag == _EXTRA_SAMPLES and tags.get(_SAMPLES) == [1]:
+        if tag == _EXTRA_SAMPLES and is_single:
             struct.pack_into(reader.order + "H", patched, at, _IGNORED)
-        if tag not in tags or kind not in _TYPES:
+        if tag not in tags or kind not in _NUMBERS:
             continue
-        values = tags[tag]
-        content = struct.pack(f"{reader.order}{len(values)}{_TYPES[kind]}", *values)
+        values = tags.pop(tag)
+        content = struct.pack(f"{reader.order}{len(values)}{_NUMBERS[kind]}", *values)
         struct.pack_into(reader.order + reader.entry, patched, at, tag, kind, len(values))
         if len(content) > reader.inline:
             offset = struct.pack(reader.order + reader.offset, len(patched))
