@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,6 +91,27 @@ def test_a_kept_worker_goes_to_the_working_folder_of_its_pool(
     monkeypatch.chdir(tmp_path)
     with Pool(work, workers=1) as pool:
         assert pool.run("folder") == str(tmp_path.resolve())
+        assert pool.process_ids == [first]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no working folder can be removed elsewhere")
+@pytest.mark.parametrize("early", [True, False])
+def test_a_kept_worker_leaves_its_former_folder_if_that_of_its_pool_was_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, early: bool
+) -> None:
+    keep(1, ignored=["PYTEST_CURRENT_TEST"])
+    with Pool(work, workers=1) as pool:
+        first = pool.run("process")
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    if early:
+        gone.rmdir()
+    with Pool(work, workers=1) as pool:
+        if not early:
+            gone.rmdir()
+        with pytest.raises(FileNotFoundError):
+            pool.run("folder")
         assert pool.process_ids == [first]
 
 

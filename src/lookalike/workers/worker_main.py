@@ -135,13 +135,25 @@ def _listen(tasks: BinaryIO, inbox: queue.SimpleQueue[Setup | list[Any] | Except
             message = receive(tasks)
             if isinstance(message, Setup):
                 sys.path[:] = message.path  # the tasks that follow may need it
-                with contextlib.suppress(OSError):  # it was removed
-                    os.chdir(message.folder)
+                _enter(message.folder)
             inbox.put(message)
         except (EOFError, OSError):
             os._exit(0)
         except Exception as error:  # tasks that cannot be unpickled; the main thread reports it
             inbox.put(error)
+
+
+def _enter(folder: str) -> None:
+    """Make it the working folder. If it was removed, nothing is at relative paths: no files of another."""
+    try:
+        os.chdir(folder)
+    except OSError:
+        import tempfile
+
+        nowhere = tempfile.mkdtemp()
+        os.chdir(nowhere)
+        with contextlib.suppress(OSError):  # Windows
+            os.rmdir(nowhere)  # noqa: PTH106
 
 
 def limit_memory(max_memory: int | None) -> None:
