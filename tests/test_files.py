@@ -12,7 +12,7 @@ from typing import BinaryIO, TypeAlias
 import pytest
 
 from lookalike.errors import UsageError
-from lookalike.files import atomic_path, atomic_write, output_file
+from lookalike.files import atomic_folder, atomic_path, atomic_write, output_file
 
 Writer: TypeAlias = Callable[[Path], AbstractContextManager[BinaryIO]]
 
@@ -109,3 +109,43 @@ def test_output_into_a_missing_folder_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"cannot write .*map\.html: No such file"):  # noqa: SIM117
         with output_file(file):
             pass
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_folder_is_replaced_when_the_new_one_is_complete(tmp_path: Path, link: bool) -> None:
+    folder = tmp_path / "model"
+    if link:
+        folder.symlink_to("elsewhere")
+    for content in ("first", "second"):
+        with atomic_folder(folder) as part:
+            (part / "head").write_text(content)
+        assert (folder / "head").read_text() == content
+    assert folder.is_symlink() == link
+    assert len(list(tmp_path.iterdir())) == 1 + link
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_what_a_killed_process_set_aside_is_restored_or_deleted(
+    tmp_path: Path, whole: bool
+) -> None:
+    folder, aside = tmp_path / "model", tmp_path / ".model.old"
+    for one in (aside, folder)[: 1 + whole]:
+        one.mkdir()
+        (one / "head").write_text(one.name)
+    with pytest.raises(KeyboardInterrupt), atomic_folder(folder):
+        raise KeyboardInterrupt
+    assert (folder / "head").read_text() == ("model" if whole else ".model.old")
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_folder_stays_if_the_new_one_cannot_be_moved_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "head").write_text("old")
+    with pytest.raises(OSError, match="No such file"), atomic_folder(folder) as part:
+        part.rmdir()
+        monkeypatch.setattr(Path, "chmod", lambda *_: None)
+    assert (folder / "head").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [folder]

@@ -81,8 +81,15 @@ def atomic_write(
 
 @contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder that replaces `folder` when the block ends without an error. Raises OSError."""
+    """Yield an empty folder that replaces `folder` when the block ends without an error. Raises OSError.
+
+    A symbolic link is followed. The old folder is beside it as `.<name>.old` until the new one is in place;
+    where the process was killed in between, the next call puts it back.
+    """
+    folder = Path(os.path.realpath(folder))
     folder.parent.mkdir(parents=True, exist_ok=True)
+    old = folder.with_name(f".{folder.name}.old")
+    _settle(folder, old)
     part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         yield part
@@ -90,10 +97,19 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         os.umask(mask)
         part.chmod(0o755 & ~mask)
         if folder.exists():
-            shutil.rmtree(folder)
+            folder.replace(old)
         part.replace(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)  # it is gone if it was renamed
+        _settle(folder, old)
+
+
+def _settle(folder: Path, old: Path) -> None:
+    """Delete the old folder if `folder` is there, else put it back."""
+    if folder.exists():
+        shutil.rmtree(old, ignore_errors=True)
+    elif old.exists():
+        old.replace(folder)
 
 
 @contextmanager

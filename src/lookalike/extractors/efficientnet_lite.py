@@ -128,7 +128,7 @@ def _write(weights: Path, folder: Path) -> Path:
     except OSError as error:
         if find_installed() is None:  # another process may have been faster
             raise UsageError(
-                f"{folder} cannot be written ({error.strerror}): choose another --model-dir"
+                f"{folder} cannot be written ({error.strerror or error}): choose another --model-dir"
             ) from error
     return folder
 

@@ -150,7 +150,7 @@ def write_trained(
             text = json.dumps({"format": FORMAT, "version": VERSION} | asdict(record), indent=1)
             (part / TRAINED_RECORD).write_text(text + "\n", encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"cannot write {folder}: {error.strerror}") from error
+        raise UsageError(f"cannot write {folder}: {error.strerror or error}") from error
     return record
 
 
