@@ -10,6 +10,7 @@ import stat
 import tempfile
 import threading
 import time
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -128,6 +129,11 @@ def output_file(file: Path) -> Iterator[BinaryIO]:
             yield out
     except OSError as error:
         raise UsageError(f"cannot write {file}: {error.strerror or error}") from error
+
+
+def compose(text: str) -> str:
+    """Return a text in composed form (NFC), in which names of files, globs and filters are compared."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def move_file(source: Path, target: Path) -> None:

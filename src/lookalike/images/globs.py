@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 
 from lookalike.errors import UsageError
+from lookalike.files import compose
 
 
 class Globs:
@@ -66,17 +66,13 @@ def anchored(glob: str, below: str) -> str:
 def _matches(
     names: re.Pattern[str] | None, paths: re.Pattern[str] | None, relative: str, name: str
 ) -> bool:
-    return (names is not None and names.fullmatch(_composed(name)) is not None) or (
-        paths is not None and paths.fullmatch(_composed(relative)) is not None
+    return (names is not None and names.fullmatch(compose(name)) is not None) or (
+        paths is not None and paths.fullmatch(compose(relative)) is not None
     )
 
 
-def _composed(text: str) -> str:
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
-
-
 def _compile(globs: Sequence[str]) -> tuple[re.Pattern[str] | None, re.Pattern[str] | None]:
-    globs = [_composed(glob) for glob in globs]
+    globs = [compose(glob) for glob in globs]
     names = [_translate(glob) for glob in globs if "/" not in glob]
     paths = [_translate(glob.removeprefix("./").lstrip("/")) for glob in globs if "/" in glob]
     return _any_of(names), _any_of(paths)

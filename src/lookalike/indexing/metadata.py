@@ -11,11 +11,11 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 from urllib.parse import unquote
 
+from lookalike.files import compose
 from lookalike.indexing.tables import CheckedTable, path_key
 from lookalike.stores.interface import Root, Snapshot, Store, Writer
 from lookalike.stores.metadata import CAPTION_NAMES
 from lookalike.stores.paths import spellings
-from lookalike.stores.text_analysis import compose
 
 CHUNK = 900  # rows per transaction
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lookalike.errors import Outcome, UsageError
+from lookalike.files import compose
 from lookalike.images.archives import is_archive
 from lookalike.images.formats import became_readable
 from lookalike.images.globs import Globs, anchored
@@ -18,7 +19,6 @@ from lookalike.indexing.report import IndexOptions
 from lookalike.object_storage import WEB_ROOT, info, is_address_list, is_url, is_web, shown
 from lookalike.stores.interface import FileState, IndexWriter, Root
 from lookalike.stores.paths import existing_path, relative_path
-from lookalike.stores.text_analysis import compose
 
 
 @dataclass(frozen=True, slots=True)

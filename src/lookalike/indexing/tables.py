@@ -22,10 +22,10 @@ from typing import Any, TextIO, TypeAlias
 import numpy as np
 
 from lookalike.errors import UsageError
+from lookalike.files import compose
 from lookalike.indexing.column_types import Column, Convert, ValueType, decide, shortened
 from lookalike.indexing.report import ArrowTable, DataFrame, Table
 from lookalike.indexing.sidecars import strict_json
-from lookalike.stores.text_analysis import compose
 
 PATH_COLUMN = "path"
 

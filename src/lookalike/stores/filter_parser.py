@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import NoReturn, cast
 
 from lookalike.errors import UsageError
+from lookalike.files import compose
 from lookalike.stores.filter_semantics import comparable, has_zone
 from lookalike.stores.filters import (
     And,
@@ -38,7 +39,6 @@ from lookalike.stores.filters import (
     exact_number,
     quote_field,
 )
-from lookalike.stores.text_analysis import compose
 
 MAX_LENGTH = 10_000
 """Characters of an expression: room for a list of a thousand names."""

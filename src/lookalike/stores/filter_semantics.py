@@ -22,6 +22,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from lookalike.files import compose
 from lookalike.stores.filters import (
     And,
     Between,
@@ -35,7 +36,6 @@ from lookalike.stores.filters import (
     Or,
     Value,
 )
-from lookalike.stores.text_analysis import compose
 
 
 def matches(expression: Expression, values: Callable[[str], Sequence[Value]]) -> bool:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from lookalike.errors import UsageError
-from lookalike.stores.text_analysis import compose
+from lookalike.files import compose
 
 Value: TypeAlias = str | float
 """A text, or a number: an int where a float would lose digits (`exact_number`)."""

@@ -18,11 +18,12 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from lookalike.errors import Outcome, UsageError
+from lookalike.files import compose
 from lookalike.images.metadata.facts import OCR_FIELDS, Facts
 from lookalike.stores.filter_semantics import comparable
 from lookalike.stores.filters import Value, exact_number
 from lookalike.stores.records import Image, MetadataSources
-from lookalike.stores.text_analysis import compose, tokens
+from lookalike.stores.text_analysis import tokens
 
 if TYPE_CHECKING:
     from lookalike.stores.filters import Value

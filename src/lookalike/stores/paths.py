@@ -19,12 +19,12 @@ from typing import TypeAlias
 import numpy as np
 
 from lookalike.errors import UsageError
+from lookalike.files import compose
 from lookalike.images.formats import still_of
 from lookalike.images.pages import file_of
 from lookalike.images.reading import inode_of, mtime_ns_of
 from lookalike.object_storage import is_url
 from lookalike.stores.interface import Ids, Image, Root, Snapshot
-from lookalike.stores.text_analysis import compose
 
 Paths: TypeAlias = Sequence[Path | str] | Path | str
 """One file or folder, or a sequence of them."""

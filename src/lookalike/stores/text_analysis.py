@@ -79,11 +79,6 @@ _PIECES = (
 _PIECE_LENGTH = {"two": 2, "four": 4}
 
 
-def compose(text: str) -> str:
-    """Return a text in composed form (NFC), in which filters and names are compared."""
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
-
-
 def tokens(text: str) -> list[str]:
     """Return the tokens of a text in their order, followed by transcriptions ("ue" for "ü")."""
     if text.isascii():

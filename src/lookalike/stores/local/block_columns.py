@@ -18,11 +18,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.files import compose
 from lookalike.stores.filters import Field, Value
 from lookalike.stores.local.database import chunks, transaction
 from lookalike.stores.local.path_encoding import decode_path
 from lookalike.stores.metadata import field_values, merge
-from lookalike.stores.text_analysis import compose
 
 BLOCK_BITS = 10
 BLOCK = 1 << BLOCK_BITS

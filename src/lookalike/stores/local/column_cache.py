@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.files import compose
 from lookalike.stores.filters import Field, FieldStats, Value, field_names
 from lookalike.stores.local.block_columns import (
     BLOCK,
@@ -32,7 +33,6 @@ from lookalike.stores.local.block_columns import (
 from lookalike.stores.local.database import changes
 from lookalike.stores.local.path_encoding import decode_path
 from lookalike.stores.records import Ids
-from lookalike.stores.text_analysis import compose
 
 CACHE_BYTES = 256 << 20
 """Memory of the cached columns: about thirty columns of a million images."""

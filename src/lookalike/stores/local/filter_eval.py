@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.files import compose
 from lookalike.stores.filter_parser import parse
 from lookalike.stores.filter_semantics import matching_ranges, pattern_matcher, sorted_ids
 from lookalike.stores.filters import (
@@ -35,7 +36,6 @@ from lookalike.stores.local import images
 from lookalike.stores.local.block_columns import Numbers
 from lookalike.stores.local.column_cache import BlockTexts, Column, StateColumns, Texts
 from lookalike.stores.records import Ids
-from lookalike.stores.text_analysis import compose
 
 Mask: TypeAlias = NDArray[np.bool_]
 

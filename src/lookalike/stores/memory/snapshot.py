@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import Outcome, UsageError
+from lookalike.files import compose
 from lookalike.images.reading import InodeState
 from lookalike.stores.filter_parser import parse
 from lookalike.stores.filter_semantics import is_date, matches, sorted_ids
@@ -44,7 +45,7 @@ from lookalike.stores.records import (
     pages_of,
     unknown_space,
 )
-from lookalike.stores.text_analysis import Phrase, TextMatch, compose, matching_phrases, occurrences
+from lookalike.stores.text_analysis import Phrase, TextMatch, matching_phrases, occurrences
 from lookalike.vectors.multi_vector import nearest
 from lookalike.vectors.similarity import Similarity
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from psycopg.types.json import Json
 
+from lookalike.files import compose
 from lookalike.stores.metadata import field_values, merge, plain_text
 from lookalike.stores.postgres.database import Connection, statement
 from lookalike.stores.postgres.encoding import IdArray, copy_rows, decode, encode, ids_from
@@ -20,7 +21,6 @@ from lookalike.stores.postgres.milvus_vectors import forget_rows, write_rows
 from lookalike.stores.postgres.space_row import SpaceRow
 from lookalike.stores.postgres.vectors import fetch
 from lookalike.stores.records import Entry, Ids
-from lookalike.stores.text_analysis import compose
 from lookalike.stores.write_plan import (
     Location,
     Plan,
