@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import PARSE_ERRORS, ImageError, UsageError
+from lookalike.field_options import check_choice
 from lookalike.images.reading import read
 from lookalike.query import Term
 from lookalike.stores.interface import DECISIONS, Decision, DecisionKind, Snapshot, Space, Store
@@ -101,8 +102,7 @@ class Feedback:
             return writer.add_decisions(decisions)
 
     def _decisions(self, kind: DecisionKind, images: list[Path], who: str) -> list[Decision]:
-        if kind not in DECISIONS:
-            raise UsageError(f"a judgement is one of {', '.join(DECISIONS)}, not {kind}")
+        check_choice("a judgement", kind, DECISIONS)
         with self._store.snapshot() as snapshot:
             hashes = [content_hash(snapshot, image) for image in images]
         when = datetime.now(UTC).isoformat(timespec="seconds")

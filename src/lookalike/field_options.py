@@ -7,6 +7,7 @@ and the HTTP interface make their parameters from it, so that a new option is wr
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from dataclasses import Field, dataclass, fields
 from types import NoneType
 from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
@@ -56,8 +57,8 @@ class Option:
             if isinstance(value, str):  # its letters would be taken for names
                 raise UsageError(f"`{self.name}` is a tuple: {self.name}=({value!r},)")
         elif self.choices:
-            if value not in self.choices and (value is not None or self.default is not None):
-                raise UsageError(f"{self.name} is {' or '.join(self.choices)}, not {value!r}")
+            if value is not None or self.default is not None:
+                check_choice(self.name, value, self.choices)
         elif self.kind is int and self.low is not None:
             if not _is_integer(value) or value < self.low:
                 raise UsageError(
@@ -67,6 +68,12 @@ class Option:
             raise UsageError(
                 f"{self.name} must be between {self.low:g} and {self.high:g}, not {value}"
             )
+
+
+def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
+    """Raise `UsageError` for a value that is none of the choices."""
+    if value not in choices:
+        raise UsageError(f"{name} is {' or '.join(choices)}, not {value!r}")
 
 
 def options_of(kind: type) -> tuple[Option, ...]:

@@ -13,6 +13,7 @@ from lookalike import __version__
 from lookalike.errors import FAILED, Outcome, UsageError
 from lookalike.extractors import load
 from lookalike.extractors.interface import Extractor
+from lookalike.field_options import check_choice
 from lookalike.query import Embeddings, Hits, ImageLike, Query, QueryOptions, to_query
 from lookalike.search.encode import QueryEncoders
 from lookalike.search.pipeline import run_queries
@@ -408,7 +409,9 @@ class Library:
         from lookalike.duplicates.find_duplicates import find_duplicates
         from lookalike.duplicates.joined_snapshot import with_archive
         from lookalike.duplicates.pair_verifier import PairVerifier, files_of
+        from lookalike.duplicates.report import SCOPES
 
+        check_choice("kind", kind, tuple(SCOPES))
         scenes = kind in ("near", "burst")
         with (
             self._store.snapshot() as own,

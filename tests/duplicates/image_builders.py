@@ -34,6 +34,19 @@ def scene(number: int, *, width: int = 240, height: int = 180) -> Pixels:
     return pixels
 
 
+def photo() -> Image.Image:
+    """Draw an image with detail of all sizes, in the octaves in which photos have it."""
+    rng = np.random.default_rng(7)
+    height, width = 300, 400
+    radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
+    noise = (
+        np.fft.rfft2(rng.normal(size=(3, height, width))) / np.maximum(radius, 1 / width) ** 1.45
+    )
+    pixels = np.fft.irfft2(noise, s=(height, width)).transpose(1, 2, 0)
+    scaled = (pixels - pixels.mean()) / pixels.std() * 45 + np.array([120, 110, 130])
+    return Image.fromarray(scaled.clip(0, 255).astype(np.uint8))
+
+
 def save(file: Path, pixels: Pixels, *, quality: int = 92) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     image = Image.fromarray(pixels)

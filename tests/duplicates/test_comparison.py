@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
-from tests.duplicates.image_builders import save, scene
+from tests.duplicates.image_builders import photo, save, scene
 
 from lookalike import Library
 from lookalike.duplicates.comparison import ComparedFile, Comparison, compare_files
@@ -352,6 +352,18 @@ def test_another_end_of_a_panorama_is_not_letters_over_it() -> None:
     other[changed & (cv2.GaussianBlur(noise, (0, 0), 3)[..., 1] > -0.06)] = (215, 215, 215)
     one, two = (np.asarray(image.mean(axis=2), np.float32) for image in (photo, other))
     assert not is_overlay(photo, other, one, two, changed, np.ones_like(changed))
+
+
+@pytest.mark.parametrize(("shift", "kind"), [(0, "edit"), (30, "near")])
+def test_a_palette_is_an_edit_but_another_color_in_a_part_is_another_image(
+    shift: int, kind: str
+) -> None:
+    image = np.asarray(photo())
+    other = image.astype(np.int16)
+    other[100:116, 60:76] += np.array([shift, -shift, shift], np.int16)
+    palette = Image.fromarray(other.clip(0, 255).astype(np.uint8)).quantize(256)
+    found = compared(image, np.asarray(palette.convert("RGB")))
+    assert found.kind == kind
 
 
 def test_lines_over_an_image_are_an_edit_of_it() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -159,6 +161,24 @@ def test_a_new_library_has_no_duplicates(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with Library.create(tmp_path / "empty") as library:
         assert library.duplicates().groups == ()
+
+
+def test_a_misspelt_choice_is_refused_with_the_right_ones(library: Library, tmp_path: Path) -> None:
+    np.save(tmp_path / "v.npy", np.ones((2, 3), np.float32))
+    vectors: Any = library.vectors
+    misspelt: Any = "copy"
+    for call, choices in (
+        (lambda: library.duplicates(kind=misspelt), "kind is exact or copies or near or burst"),
+        (lambda: library.similar_groups(min_relevance=misspelt), "min_relevance is weak or"),
+        (lambda: vectors.stream_vectors("pixels", io.BytesIO(), misspelt), "format is npy or"),
+        (
+            lambda: vectors.import_vectors(tmp_path / "v.npy", "x", similarity=misspelt),
+            "similarity is cosine or",
+        ),
+        (lambda: vectors.import_vectors(tmp_path / "v.npy", "x", dtype=misspelt), "dtype is f32"),
+    ):
+        with pytest.raises(UsageError, match=f"{choices}.*not 'copy'"):
+            call()
 
 
 def test_similar_groups_use_the_given_similarity(library: Library) -> None:

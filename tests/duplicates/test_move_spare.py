@@ -145,6 +145,12 @@ def test_the_image_with_a_raw_file_is_kept(library: Library, photos: Path) -> No
     assert {file.kept for file in report.moved} == {photos / "sub" / "a.jpg"}
 
 
+def test_a_sidecar_keeps_its_name_if_the_image_does(library: Library, photos: Path) -> None:
+    (photos / "sub" / "A.XMP").write_text("<rating/>")
+    library.move_spare(library.duplicates(kind="exact"), photos.parent / "spare")
+    assert "sub/A.XMP" in files(photos.parent / "spare") and "A.XMP" in files(photos)
+
+
 def test_the_sidecar_of_a_raw_file_goes_where_the_raw_file_goes(
     library: Library, photos: Path
 ) -> None:

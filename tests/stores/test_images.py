@@ -241,6 +241,7 @@ def test_images_below_a_folder_exclude_names_with_the_same_prefix(store: Store) 
     put(store, *(entry(path) for path in PATHS))
     with store.snapshot() as snapshot:
         assert [image.path for image in snapshot.images_below(1, "b")] == ["b/c.jpg", "b/d e.jpg"]
+        assert [image.path for image in snapshot.images_below(1, "b", 1)] == ["b/c.jpg"]
         assert [image.path for image in snapshot.images_below(1, "b/c.jpg")] == ["b/c.jpg"]
         assert len(snapshot.images_below(1, "")) == len(snapshot.images_below(1, ".")) == len(PATHS)
         assert snapshot.images_below(1, "nowhere") == snapshot.images_below(2, "") == []

@@ -70,6 +70,8 @@ class FolderListings:
 
     def sidecar_name(self, sidecar: Path, image: Path, other: Path) -> Path:
         """Return the name that a sidecar of an image has as a sidecar of the other image."""
+        if other.name == image.name:
+            return other.with_name(sidecar.name)
         full = sidecar.name.startswith(image.name + ".")
         ending = sidecar.name[len(image.name if full else image.stem) :]
         return other.with_name((other.name if full else other.stem) + ending)

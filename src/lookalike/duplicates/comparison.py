@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -22,11 +22,11 @@ from lookalike.duplicates.report import Kind
 from lookalike.duplicates.tone import MIN_LEVELS, in_one_palette, is_sign, levels, luma
 from lookalike.images.pixel_spec import Pixels
 
-REVISION = "8"
+REVISION = "9"
 """Changes whenever the results change: remembered comparisons of another revision do not count."""
 
 Change: TypeAlias = Literal[
-    "rotated", "mirrored", "lighter", "grey", "colors", "cropped", "aligned", "lettered"
+    "rotated", "mirrored", "lighter", "grey", "colors", "palette", "cropped", "aligned", "lettered"
 ]
 """An edit that turns one image of a pair into the other. "aligned": framed, tilted or stretched."""
 
@@ -36,6 +36,7 @@ DESCRIPTIONS: dict[Change, str] = {
     "lighter": "lighter or darker",
     "grey": "without color",
     "colors": "other colors",
+    "palette": "reduced to a palette",
     "cropped": "cropped",
     "aligned": "framed or tilted",
     "lettered": "letters or lines over it",
@@ -159,7 +160,8 @@ def _compare_frame(
     whole = found.changed and match.transform is None
     if whole and (both := in_one_palette(pair.one, pair.other)) is not None:
         again = find_difference(*both, pair.covered)
-        found = again if again.changed < found.changed else found
+        if again.changed < found.changed:
+            found = replace(again, tone="palette") if again.tone == "same" else again
     doubtful = (found.changed and not found.overlay) or found.tone == "colors"
     if doubtful and (better := refine(pair)) is not None:
         again = find_difference(better.one, better.other, better.covered)

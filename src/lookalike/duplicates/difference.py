@@ -31,9 +31,9 @@ from lookalike.duplicates.tone import (
 )
 from lookalike.images.pixel_spec import Pixels
 
-Tone: TypeAlias = Literal["same", "lighter", "grey", "colors"]
+Tone: TypeAlias = Literal["same", "lighter", "grey", "colors", "palette"]
 """How light and color differ as a whole: not at all; by one curve for all channels; one image has no color;
-other colors by one linear map."""
+other colors by one linear map; one image is reduced to a palette."""
 
 # Pixels along the edge of the shared part that mix with what lies beyond.
 EDGE = 4

@@ -162,7 +162,9 @@ def find_duplicates(
     if archive:
         ids, kept = split(snapshot, paths, archive)
     for folder in prefer:
-        images_below(snapshot, folder)  # a misspelt one would keep other files than the user wants
+        images_below(
+            snapshot, folder, limit=1
+        )  # a misspelt one would keep other files than the user wants
     rules = Rules(tuple(prefer), frozenset(kept.tolist()), edits)
     ids = np.union1d(ids, kept)
     if kind == "raw-jpeg" or kind == "live-photo":

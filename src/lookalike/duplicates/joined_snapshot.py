@@ -56,11 +56,12 @@ class JoinedSnapshot:
         others = (_shifted(image) for image in self._second.images(theirs).values())
         return self._first.images(mine) | {image.id: image for image in others}
 
-    def images_below(self, root: int, folder: str) -> list[Image]:
+    def images_below(self, root: int, folder: str, limit: int | None = None) -> list[Image]:
         """See `Snapshot`."""
         if root < OFFSET:
-            return self._first.images_below(root, folder)
-        return [_shifted(image) for image in self._second.images_below(root - OFFSET, folder)]
+            return self._first.images_below(root, folder, limit)
+        found = self._second.images_below(root - OFFSET, folder, limit)
+        return [_shifted(image) for image in found]
 
     def pages(self, root: int, path: str) -> list[Image]:
         """See `Snapshot`."""
@@ -200,6 +201,6 @@ def with_archive(
 
 def _has_images(snapshot: Snapshot, path: Path) -> bool:
     try:
-        return bool(images_below(snapshot, path))
+        return bool(images_below(snapshot, path, limit=1))
     except UsageError:
         return False

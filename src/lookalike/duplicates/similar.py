@@ -12,6 +12,7 @@ from lookalike.duplicates.grouping import Exclusions, Pair, group_links, pair
 from lookalike.duplicates.report import Duplicates, Link
 from lookalike.errors import UsageError
 from lookalike.extractors.registry import HASHES
+from lookalike.field_options import check_choice
 from lookalike.search.relevance import BackgroundSamples
 from lookalike.stores.interface import Ids, Snapshot, Space
 from lookalike.stores.records import missing_vectors
@@ -39,6 +40,7 @@ def find_similar(
                     where the library is too small for calibration
     """
     started = time.perf_counter()
+    check_choice("min_relevance", min_relevance, RELEVANCES)
     space = select_space(snapshot, extractor)
     if len(ids) < 2:
         return Duplicates((), len(ids), 0, 0, 0, "", {"total": time.perf_counter() - started})

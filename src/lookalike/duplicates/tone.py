@@ -37,8 +37,10 @@ DARKEST, LIGHTEST = 16, 240
 # Distance from grey of pixels whose hue is compared, the share that such pixels must have, and the largest
 # turn of the hue (degrees, median) that a change of light makes.
 MIN_CHROMA, MIN_COLORED, MAX_TURN = 30, 0.02, 12.0
-# Colors of a palette, and the largest difference to the nearest one that it makes.
+# Colors of a palette, and the largest difference to the nearest one that it makes. Dither averages out over
+# squares of that side (pixels); what differs there by more is another color.
 MIN_PALETTE, MAX_PALETTE, MAX_PALETTE_STEP = 33, 256, 64
+DITHER, MAX_PALETTE_SHIFT = 12, 24.0
 _CODE = np.array([65536, 256, 1], np.uint32)
 # A sign: number of its colors and the largest difference in one, share of the image that must have them, and
 # share of 12 × 12 tiles that may have texture, with its standard deviation. A page of text has more.
@@ -117,13 +119,21 @@ def palette(pixels: Pixels) -> NDArray[np.uint8] | None:
 
 
 def in_one_palette(one: Pixels, other: Pixels) -> tuple[Pixels, Pixels] | None:
-    """Return two images in the palette of the one that has one; None if neither or both have."""
+    """Return two images in the palette of the one that has one.
+
+    None if neither or both have, or if another color is somewhere.
+    """
+    import cv2
+
     colors, others = palette(one), palette(other)
-    if colors is not None and others is None:
-        return one, _mapped(other, colors)
-    if others is not None and colors is None:
-        return _mapped(one, others), other
-    return None
+    if (colors is None) == (others is None):
+        return None
+    if colors is not None:
+        other = _mapped(other, colors)
+    elif others is not None:
+        one = _mapped(one, others)
+    apart = cv2.blur(one.astype(np.float32) - other, (DITHER, DITHER))
+    return None if np.linalg.norm(apart, axis=2).max() > MAX_PALETTE_SHIFT else (one, other)
 
 
 def _mapped(pixels: Pixels, colors: NDArray[np.uint8]) -> Pixels:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import UsageError
 from lookalike.extractors.registry import EXTRACTORS, parse, plugins
+from lookalike.field_options import check_choice
 from lookalike.indexing.vector_import import row_blocks
 from lookalike.stores.interface import Snapshot, Space
 from lookalike.stores.records import IMPORTED, DType
@@ -98,6 +99,8 @@ def space_for(
                 raise UsageError(f"{name} stores vectors of image regions: use another --extractor")
             return space
     similarity, dtype = similarity or "cosine", dtype or "f32"
+    check_choice("similarity", similarity, get_args(Similarity))
+    check_choice("dtype", dtype, get_args(DType))
     fitted = None
     if pca is not None:
         check_kept(pca, dim, f"the vectors of {file}")

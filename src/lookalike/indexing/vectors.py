@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Literal, TypeAlias
+from typing import BinaryIO, Literal, TypeAlias, get_args
 
 import numpy as np
 
 from lookalike.ann.faiss_index import Progress, no_progress
 from lookalike.errors import MissingExtra, UsageError
+from lookalike.field_options import check_choice
 from lookalike.files import output_file
 from lookalike.indexing.ann import Ann
 from lookalike.indexing.import_space import check_name, check_range, space_for
@@ -324,6 +325,7 @@ class Vectors:
         The format "paths" writes the path of each row on a line. `begin` is called before the first byte.
         OSError of the stream is raised.
         """
+        check_choice("format", format, get_args(ExportFormat))
         with self._store.snapshot() as snapshot:
             space, ids = select_images(snapshot, extractor, where)
             if format == "npy" and not len(ids):

@@ -204,8 +204,11 @@ class Snapshot(Protocol):
         """Return what is stored about these paths; unknown paths are left out."""
         ...
 
-    def images_below(self, root: int, folder: str) -> list[Image]:
-        """Return all images below a folder by path, or the one at that path; "" and "." mean the root."""
+    def images_below(self, root: int, folder: str, limit: int | None = None) -> list[Image]:
+        """Return all images below a folder by path, or the one at that path; "" and "." mean the root.
+
+        limit  how many at most; None: all
+        """
         ...
 
     def pages(self, root: int, path: str) -> list[Image]:

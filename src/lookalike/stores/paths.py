@@ -100,18 +100,20 @@ def _below(path: Path, folder: Path) -> str | None:
     return Path(*path.parts[above:]).as_posix()
 
 
-def images_below(snapshot: Snapshot, path: Path) -> list[Image]:
+def images_below(snapshot: Snapshot, path: Path, limit: int | None = None) -> list[Image]:
     """Return the images at a path: one file, or all below a folder, whether or not they still exist.
 
     One image may also be named as hits show it, relative to one of the roots, or by `id:N`. A folder may not:
     what is done to many images needs a path that exists once. Raises `UsageError` if the library has none
     there, or if several roots have such a path.
+
+    limit  how many at most below each root; None: all
     """
     images = [
         image
         for root in snapshot.roots()
         if (relative := relative_path(path, root.path)) is not None
-        for image in _images_below(snapshot, root.id, relative)
+        for image in _images_below(snapshot, root.id, relative, limit)
     ]
     if len(images) == 1 and images[0].facts.get("frames", 1) > 1:
         images += snapshot.pages(images[0].root, images[0].path)
@@ -158,8 +160,8 @@ def _as_shown(snapshot: Snapshot, path: Path) -> Iterator[tuple[Root, str]]:
                 yield root, inside
 
 
-def _images_below(snapshot: Snapshot, root: int, folder: str) -> list[Image]:
-    found = (snapshot.images_below(root, spelling) for spelling in spellings(folder))
+def _images_below(snapshot: Snapshot, root: int, folder: str, limit: int | None) -> list[Image]:
+    found = (snapshot.images_below(root, spelling, limit) for spelling in spellings(folder))
     return next(filter(None, found), [])
 
 

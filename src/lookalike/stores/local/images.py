@@ -82,17 +82,20 @@ def lookup(connection: sqlite3.Connection, root: int, path: str) -> Image | None
     return None if row is None else image_from(row)
 
 
-def images_below(connection: sqlite3.Connection, root: int, folder: str) -> list[Image]:
+def images_below(
+    connection: sqlite3.Connection, root: int, folder: str, limit: int | None = None
+) -> list[Image]:
     """See `Snapshot.images_below`."""
     itself = ("path = ?", [encode_path(folder)])
-    return [
+    found = [
         image_from(row)
         for condition, parameters in [itself, *conditions_below(folder)]
         for row in connection.execute(
-            f"SELECT {IMAGE_COLUMNS} WHERE root = ? AND {condition} ORDER BY path",
-            [root, *parameters],
+            f"SELECT {IMAGE_COLUMNS} WHERE root = ? AND {condition} ORDER BY path LIMIT ?",
+            [root, *parameters, -1 if limit is None else limit],
         )
     ]
+    return found[:limit]
 
 
 def pages(connection: sqlite3.Connection, root: int, path: str) -> list[Image]:

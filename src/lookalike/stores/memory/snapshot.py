@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import islice
 from math import log
 from typing import Any, TypeAlias
 
@@ -274,10 +275,11 @@ class MemorySnapshot:
                 )
         return found
 
-    def images_below(self, root: int, folder: str) -> list[Image]:
+    def images_below(self, root: int, folder: str, limit: int | None = None) -> list[Image]:
         folder = folder.strip("/")
         start = "" if folder in ("", ".") else f"{folder}/"
-        return [i for i in self.iter_files() if i.root == root and f"{i.path}/".startswith(start)]
+        every = (i for i in self.iter_files() if i.root == root)
+        return list(islice((i for i in every if f"{i.path}/".startswith(start)), limit))
 
     def pages(self, root: int, path: str) -> list[Image]:
         return pages_of((i for i in self.iter_files() if i.root == root), path)

@@ -106,15 +106,17 @@ def lookup(connection: Connection, root: int, path: str) -> Image | None:
     return None if row is None else image_from(row)
 
 
-def images_below(connection: Connection, root: int, folder: str) -> list[Image]:
+def images_below(
+    connection: Connection, root: int, folder: str, limit: int | None = None
+) -> list[Image]:
     """See `Snapshot.images_below`."""
     itself = lookup(connection, root, folder)
     condition, parameters = below(folder)
     rows = connection.execute(
-        statement(IMAGE_COLUMNS + f"WHERE root = %s AND {condition} ORDER BY path"),
-        [root, *parameters],
+        statement(IMAGE_COLUMNS + f"WHERE root = %s AND {condition} ORDER BY path LIMIT %s"),
+        [root, *parameters, limit],
     )
-    return [*([itself] if itself else []), *map(image_from, rows)]
+    return [*([itself] if itself else []), *map(image_from, rows)][:limit]
 
 
 def pages(connection: Connection, root: int, path: str) -> list[Image]:
