@@ -366,6 +366,15 @@ def test_a_palette_is_an_edit_but_another_color_in_a_part_is_another_image(
     assert found.kind == kind
 
 
+def test_a_small_part_of_another_color_makes_another_image() -> None:
+    image = cv2.GaussianBlur(scene(2, width=320, height=240), (0, 0), 2)
+    other = (image * 0.5 + 60).astype(np.uint8)
+    image = other.copy()
+    other[100:106, 60:66] += np.array([45, 225, 40], np.uint8)  # 31 less green: as light as before
+    assert compared(image, other).kind == "near"
+    assert compared(image, jpeg(image, 30)).kind == "copy"
+
+
 def test_lines_over_an_image_are_an_edit_of_it() -> None:
     noise = np.random.default_rng(8).normal(size=(400, 600, 3))
     photo = (128 + 700 * cv2.GaussianBlur(noise, (0, 0), 4)).clip(20, 215).astype(np.uint8)

@@ -22,7 +22,7 @@ from lookalike.duplicates.report import Kind
 from lookalike.duplicates.tone import MIN_LEVELS, in_one_palette, is_sign, levels, luma
 from lookalike.images.pixel_spec import Pixels
 
-REVISION = "9"
+REVISION = "10"
 """Changes whenever the results change: remembered comparisons of another revision do not count."""
 
 Change: TypeAlias = Literal[

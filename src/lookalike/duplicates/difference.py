@@ -66,6 +66,8 @@ MIN_CHANGED = 3
 # Difference of the color (Cr and Cb, 0 to 255) of a window of 16 × 16 pixels that is a change, and windows.
 MIN_COLOR_CHANGE = 7.0
 COLOR_WINDOW = 16
+# The same for windows of 8 × 8 pixels, in which a date stamp shows; and `NOISE_FACTOR` times what is usual.
+MIN_FINE_COLOR_CHANGE = 10.0
 # Share of the windows that must have another color where a map of all colors is the reason.
 MIN_RECOLORED = 0.1
 # Standard deviation of the colors in the direction in which they vary least from which a linear map of
@@ -238,21 +240,29 @@ def _changed_colors(
     """
     import cv2
 
-    def colors(pixels: Pixels) -> tuple[Plane, Plane]:
+    def colors(plane: Plane) -> tuple[Plane, Plane]:
         """Return the mean colors of the windows, and their standard deviation."""
-        plane = cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb)[..., 1:].astype(np.float32) - 128
-        plane[~covered] = 0
         mean = _windows(cv2.blur(plane, (COLOR_WINDOW, COLOR_WINDOW)))
         square = _windows(cv2.blur(plane * plane, (COLOR_WINDOW, COLOR_WINDOW)))
         deviation = np.sqrt(np.maximum(square - mean * mean, 0).sum(axis=2))
         return np.asarray(mean, np.float32), np.asarray(deviation, np.float32)
 
-    (a, texture), (b, other_texture) = colors(one), colors(other)
+    planes = [
+        (cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb)[..., 1:].astype(np.float32) - 128)
+        * covered[..., None]
+        for pixels in (one, other)
+    ]
+    (a, texture), (b, other_texture) = map(colors, planes)
     inside = _windows(cv2.blur(covered.astype(np.float32), (COLOR_WINDOW, COLOR_WINDOW))) > 0.9
     noise = TEXTURE_NOISE * np.maximum(texture, other_texture)
     tolerance = MIN_COLOR_CHANGE + relative * np.linalg.norm(b, axis=2)
     recolored = (np.linalg.norm(a - b, axis=2) > tolerance) & inside
     changed = (np.linalg.norm(a - b, axis=2) > tolerance + noise) & inside
+    if not relative:
+        fine = _windows(np.linalg.norm(cv2.blur(planes[0] - planes[1], (WINDOW, WINDOW)), axis=2))
+        shown = _windows(cv2.blur(covered.astype(np.float32), (WINDOW, WINDOW))) > 0.9
+        usual = float(np.quantile(fine[shown], 0.9)) if shown.any() else 0.0
+        changed |= (fine > max(MIN_FINE_COLOR_CHANGE, NOISE_FACTOR * (usual + 1))) & shown
     if not _largest(changed):
         return np.zeros(changed.shape, bool), False
     x, y = a[inside & ~known], b[inside & ~known]

@@ -17,7 +17,7 @@ MARGIN = 8
 DRAWN = 24
 # Colors within that distance (of 255, in each channel) are one; at most so many are drawn.
 SAME_COLOR, MAX_COLORS = 28, 3
-# Share of the differing pixels that must have the drawn colors in one image, and may have in the other.
+# Share of the differing pixels that must have the drawn colors in one image, and may have only in the other.
 MIN_DRAWN, MAX_DRAWN = 0.6, 0.15
 # Share of them from which a color is one that was drawn, not one of the soft edges of letters.
 MIN_COLOR_SHARE = 0.15
@@ -141,5 +141,5 @@ def _drawn_over(drawn: NDArray[np.int16], ground: NDArray[np.int16], same: Pixel
         if has.mean() >= MIN_COLOR_SHARE:
             if len(same) and (np.abs(same - color).max(axis=1) <= SAME_COLOR).mean() > MAX_GROUND:
                 return False
-            shared |= np.abs(ground - color).max(axis=1) <= SAME_COLOR
+            shared |= (np.abs(ground - color).max(axis=1) <= SAME_COLOR) & ~has
     return bool(covered >= MIN_DRAWN and shared.mean() <= MAX_DRAWN)
