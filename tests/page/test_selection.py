@@ -154,7 +154,9 @@ def test_the_large_view_is_swiped_and_pinched(open_page: Open) -> None:
     page.goto(page.url + f"&open={first}")
     image = ".pswp__item[aria-hidden=false] .pswp__img:not(.pswp__img--placeholder)"
     page.wait_for_selector(image)
-    touch(page, [[(300 - 60 * step, 300)] for step in range(5)])
+    neighbor = image.replace("false", "true")  # comes when the view has opened, and not before
+    page.wait_for_selector(neighbor, state="attached")
+    touch(page, [[(370 - 50 * step, 300)] for step in range(7)])  # far enough for a slow finger
     wait_for_address(page, f"open={second}")
     page.wait_for_function(
         "id => document.querySelector('.pswp__item[aria-hidden=false] img').src.includes(`/${id}/`)",
@@ -178,8 +180,11 @@ def touch(page: Page, places: list[list[tuple[int, int]]]) -> None:
 
     send("touchStart", places[0])
     for points in places[1:]:
-        page.wait_for_timeout(20)
+        page.evaluate(
+            "() => new Promise(requestAnimationFrame)"
+        )  # else a busy page takes all as one
         send("touchMove", points)
+    page.evaluate("() => new Promise(requestAnimationFrame)")
     send("touchEnd", [])
 
 
