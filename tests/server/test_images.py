@@ -133,7 +133,7 @@ def test_metrics_count_responses_by_route_and_status(client: TestClient) -> None
 
     assert count(after) == count(before) + 2
     assert "lookalike_images 40.0" in after
-    assert "4711" not in after
+    assert "/4711" not in after
 
 
 def test_similar_groups_are_those_of_the_library(client: TestClient, library: Library) -> None:
