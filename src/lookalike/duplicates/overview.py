@@ -104,10 +104,10 @@ NOWHERE = (0, 0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the middle of one small version fits in another.
+    """The place in one small version at which the middle of another fits best.
 
     correlation  how well, -1 to 1
-    box          x, y, width, height in pixels of the other one
+    box          x, y, width, height in pixels of the first one
     mirrored     whether the middle is mirrored
     """
 

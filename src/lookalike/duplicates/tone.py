@@ -22,8 +22,8 @@ GREY = 1.5
 # images have 1 to 5; there, other colors of an article also lie on a curve. Photos have 15 to 27.
 MIN_LEVELS = 8.0
 LEVELS = 32
-# Where there are fewer: how far levels may be from one gain (grey values), the share of the image that must
-# agree, how many levels of the curve it must have, and the range that they must span.
+# An image with fewer levels must follow one gain: its largest error in grey values, and the share of the
+# image that must agree; the number of levels of the curve that it must have, and the range that they span.
 MAX_RESIDUE, MIN_GAIN_SHARE = 4.0, 0.99
 MIN_GAIN_LEVELS, MIN_GAIN_RANGE = 12, 100.0
 # Levels of the curve itself: it has a knee where lights are clipped.

@@ -31,8 +31,8 @@ IMAGE_COLUMNS = ("image", "img", "jpg", "jpeg", "png", "webp", "bytes", "image_b
 """Names of Parquet columns that hold the bytes of images; else the only column of bytes is taken."""
 
 ROWS_AT_ONCE, GROWTH = 8, 4
-"""Of a row group, which may take this many times the size of its file in memory, beside `MAX_FILE_BYTES`: one
-image that is named in every row takes little in the file."""
+"""Rows of a Parquet file that are read at once, and how many times the size of the file a row group may take
+in memory, beside `MAX_FILE_BYTES`: one image that is repeated in every row takes little room in the file."""
 
 OPEN_ARCHIVES = 4
 COPY_BYTES = 8 << 20

@@ -77,7 +77,7 @@ class ContentReuse:
                 image
                 for image in same_content
                 if image.outcome is Outcome.INDEXED
-                # What belongs to an image does so in its folder only.
+                # The video or raw file of an image belongs to it in this folder only: not reused.
                 or (self._failed and not still_of(image.reason))
             ]
         return self._images[content]

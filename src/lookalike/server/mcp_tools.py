@@ -76,7 +76,7 @@ def create_mcp_server(library: Library, *, writable: bool = False) -> MCPServer[
 
 
 class Tools:
-    """What the tools do. Each returns its document, and the ids of the images on the sheet."""
+    """The tools of `lookalike mcp`. Each returns its document, and the ids of the images on the sheet."""
 
     def __init__(self, library: Library) -> None:
         self._library = library

@@ -1,4 +1,4 @@
-"""What people keep in a served library beside its images: saved searches, and groups they are done with."""
+"""Saved searches, and groups of duplicates marked as done: stored in the library beside its images."""
 
 from __future__ import annotations
 

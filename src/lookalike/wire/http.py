@@ -277,7 +277,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Trashed:
-    """What became of images that were to be moved to the trash; the result of a job.
+    """The result of a job that moves images to the trash.
 
     moved    ids of those that are there now; the library has them no more
     bytes    that they take

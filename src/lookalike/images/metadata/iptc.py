@@ -20,7 +20,7 @@ _UTF8 = b"\x1b%G"
 
 @dataclass(frozen=True, slots=True)
 class IptcData:
-    """What the records say: texts, and when the image was taken and digitized (None: not said)."""
+    """Texts of the IPTC records, and when the image was taken and digitized (None: not stated)."""
 
     text: EmbeddedText = NO_TEXT
     taken: str | None = None
