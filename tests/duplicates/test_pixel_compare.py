@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -14,8 +15,10 @@ from lookalike.duplicates.pixel_compare import (
     MIN_ROUGH_AGREEMENT,
     PIXELS,
     GreyImage,
+    PixelMatch,
+    compare_aligned,
     compare_overlap,
-    compare_pixels,
+    compare_whole,
     mirror_keypoints,
     tile_agreement,
 )
@@ -27,6 +30,17 @@ from lookalike.images.resize import fit
 
 def grey(pixels: Pixels) -> GreyImage:
     return GreyImage(fit(pixels, PIXELS))
+
+
+def compare_pixels(one: GreyImage, other: GreyImage) -> PixelMatch | None:
+    """Return what two images have in common, or None if nothing suggests that they show the same."""
+    direct = compare_whole(one, other)
+    if direct is not None and direct.is_promising:
+        return direct
+    aligned = compare_aligned(one, other)
+    if direct is not None and (aligned is None or direct.agreement > aligned.agreement):
+        return replace(direct, inliers=aligned.inliers if aligned else 0)
+    return aligned
 
 
 @pytest.mark.parametrize("edit", EDITS, ids=lambda edit: edit.name)

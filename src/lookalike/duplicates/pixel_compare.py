@@ -126,17 +126,6 @@ class PixelMatch:
         return self.agreement >= MIN_AGREEMENT and self.overlap >= MIN_OVERLAP
 
 
-def compare_pixels(one: GreyImage, other: GreyImage) -> PixelMatch | None:
-    """Return what two images have in common, or None if nothing suggests that they show the same."""
-    direct = compare_whole(one, other)
-    if direct is not None and direct.is_promising:
-        return direct
-    aligned = compare_aligned(one, other)
-    if direct is not None and (aligned is None or direct.agreement > aligned.agreement):
-        return replace(direct, inliers=aligned.inliers if aligned else 0)
-    return aligned
-
-
 def compare_aligned(one: GreyImage, other: GreyImage) -> PixelMatch | None:
     """Align two images by keypoints, mirrored if necessary, and compare them."""
     plain = compare(one.keypoints, other.keypoints, min_inliers=MIN_INLIERS)
